@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between a container and what it programs.
+ *
+ * A backend (type1, noiommu) registers itself once. A container opens an instance of the first
+ * backend that accepts the type named in VFIO_SET_IOMMU and all its groups, and releases the
+ * instance when its last group goes. The container's lock is held around every call with an
+ * instance: for reading around @ioctl and @extension, for writing around the others. So an instance
+ * never goes away under a call, and attach and detach are alone.
+ */
+#ifndef _VFIO_BACKEND_H
+#define _VFIO_BACKEND_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/module.h>
+
+/**
+ * struct vfio_backend_ops - what the container asks a backend to do
+ * @name: for messages
+ * @owner: module that is pinned while an instance is open
+ * @noiommu: serves groups without an IOMMU, and only these
+ * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep
+ * @release: free an instance; it has no groups any more; may sleep
+ * @extension: answer of VFIO_CHECK_EXTENSION; @instance is NULL if asked before VFIO_SET_IOMMU
+ * @attach: let the group's devices see the instance's mappings; may sleep; on failure nothing
+ *	has changed
+ * @detach: undo of @attach; cannot fail; may sleep
+ * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
+ */
+struct vfio_backend_ops {
+	const char *name;
+	struct module *owner;
+	bool noiommu;
+	void *(*open)(unsigned long type);
+	void (*release)(void *instance);
+	long (*extension)(void *instance, unsigned long number);
+	int (*attach)(void *instance, struct iommu_group *group);
+	void (*detach)(void *instance, struct iommu_group *group);
+	long (*ioctl)(void *instance, unsigned int cmd, unsigned long arg);
+};
+
+/**
+ * struct vfio_backend - a registered backend
+ * @ops: its operations; immutable
+ * @node: in the core's list of backends; private to container.c
+ */
+struct vfio_backend {
+	const struct vfio_backend_ops *ops;
+	struct list_head node;
+};
+
+void vfio_register_backend(struct vfio_backend *backend);
+void vfio_unregister_backend(struct vfio_backend *backend);
+
+#endif

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vfio/vfio: a container is a set of groups that share one view of memory.
+ *
+ * This file owns containers, their members and the list of backends. A container is powerless by
+ * itself: anybody may open one. Privilege comes in with a group, which its owner puts in, and the
+ * last group takes it out again: the backend's instance ends and the container is as new.
+ *
+ * An open container holds one reference to itself, each member another, so fds may be closed in any
+ * order. The instance of the backend lives from SET_IOMMU until the last member leaves. Whoever
+ * calls into it holds the container's lock, so that it cannot go away under the call.
+ */
+#include <linux/compat.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kmod.h>
+#include <linux/miscdevice.h>
+#include <linux/slab.h>
+
+#include "vfio.h"
+
+/* Guards the list. A leaf, but backends answer VFIO_CHECK_EXTENSION under it. */
+static DEFINE_MUTEX(backends_lock);
+static LIST_HEAD(backends);
+
+/**
+ * vfio_register_backend - offer a backend to containers
+ * @backend: owned by the caller until vfio_unregister_backend()
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_register_backend(struct vfio_backend *backend)
+{
+	mutex_lock(&backends_lock);
+	list_add_tail(&backend->node, &backends);
+	mutex_unlock(&backends_lock);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_register_backend, VFIO_NS);
+
+/**
+ * vfio_unregister_backend - take a backend back
+ * @backend: registered before; no instance is open, since an instance pins the module
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_unregister_backend(struct vfio_backend *backend)
+{
+	mutex_lock(&backends_lock);
+	list_del(&backend->node);
+	mutex_unlock(&backends_lock);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_unregister_backend, VFIO_NS);
+
+/*
+ * The backend after @previous (or the first) that knows @type, with its module pinned. Gives up the
+ * pin of @previous, which has kept that one on the list.
+ */
+static struct vfio_backend *next_backend(struct vfio_backend *previous, unsigned long type)
+{
+	struct vfio_backend *backend, *found = NULL;
+
+	mutex_lock(&backends_lock);
+	backend = list_prepare_entry(previous, &backends, node);
+	list_for_each_entry_continue(backend, &backends, node) {
+		if (backend->ops->extension(NULL, type) > 0 &&
+		    try_module_get(backend->ops->owner)) {
+			found = backend;
+			break;
+		}
+	}
+	mutex_unlock(&backends_lock);
+
+	if (previous)
+		module_put(previous->ops->owner);
+	return found;
+}
+
+static long ask_backends(unsigned long number)
+{
+	struct vfio_backend *backend;
+	long answer = 0;
+
+	mutex_lock(&backends_lock);
+	list_for_each_entry(backend, &backends, node) {
+		answer = backend->ops->extension(NULL, number);
+		if (answer > 0)
+			break;
+	}
+	mutex_unlock(&backends_lock);
+	return answer;
+}
+
+static void container_free(struct kref *kref)
+{
+	kfree(container_of(kref, struct vfio_container, kref));
+}
+
+static void container_put(struct vfio_container *container)
+{
+	kref_put(&container->kref, container_free);
+}
+
+/* Attach all members to a fresh instance, or none. */
+static int attach_members(struct vfio_container *container, const struct vfio_backend_ops *ops,
+			  void *instance)
+{
+	struct vfio_member *member;
+	int ret;
+
+	lockdep_assert_held_write(&container->lock);
+
+	list_for_each_entry(member, &container->members, node) {
+		ret = ops->attach(instance, member->iommu_group);
+		if (ret)
+			goto err_detach;
+	}
+	return 0;
+
+err_detach:
+	list_for_each_entry_continue_reverse(member, &container->members, node)
+		ops->detach(instance, member->iommu_group);
+	return ret;
+}
+
+static int try_backend(struct vfio_container *container, struct vfio_backend *backend,
+		       unsigned long type)
+{
+	void *instance;
+	int ret;
+
+	instance = backend->ops->open(type);
+	if (IS_ERR(instance))
+		return PTR_ERR(instance);
+
+	ret = attach_members(container, backend->ops, instance);
+	if (ret) {
+		backend->ops->release(instance);
+		return ret;
+	}
+	container->backend = backend;
+	container->instance = instance;
+	return 0;
+}
+
+static long container_set_iommu(void *owner, unsigned long type)
+{
+	struct vfio_container *container = owner;
+	struct vfio_backend *backend = NULL;
+	long ret = -EINVAL;
+
+	down_write(&container->lock);
+	if (list_empty(&container->members) || container->backend)
+		goto out;
+
+	ret = -ENODEV;
+	while ((backend = next_backend(backend, type))) {
+		ret = try_backend(container, backend, type);
+		if (!ret)
+			break; /* the module's pin stays with container->backend */
+	}
+out:
+	up_write(&container->lock);
+	return ret;
+}
+
+/**
+ * vfio_container_extension - what VFIO_CHECK_EXTENSION answers
+ * @container: the container
+ * @number: VFIO_*
+ *
+ * Context: process context; takes container->lock for reading.
+ * Return: positive if there is such an extension, else 0.
+ */
+long vfio_container_extension(struct vfio_container *container, unsigned long number)
+{
+	long answer;
+
+	down_read(&container->lock);
+	if (container->backend)
+		answer = container->backend->ops->extension(container->instance, number);
+	else
+		answer = ask_backends(number);
+	up_read(&container->lock);
+	return answer;
+}
+
+static long container_check_extension(void *owner, unsigned long number)
+{
+	return vfio_container_extension(owner, number);
+}
+
+static long container_get_api_version(void *owner, unsigned long arg)
+{
+	return VFIO_API_VERSION;
+}
+
+static long container_backend_ioctl(struct vfio_container *container, unsigned int cmd,
+				    unsigned long arg)
+{
+	long ret = -EINVAL;
+
+	down_read(&container->lock);
+	if (container->backend)
+		ret = container->backend->ops->ioctl(container->instance, cmd, arg);
+	up_read(&container->lock);
+	return ret;
+}
+
+static const struct vfio_ioctl container_ioctls[] = {
+	{ .cmd = VFIO_GET_API_VERSION, .plain = container_get_api_version },
+	{ .cmd = VFIO_CHECK_EXTENSION, .plain = container_check_extension },
+	{ .cmd = VFIO_SET_IOMMU, .plain = container_set_iommu },
+};
+
+static long container_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vfio_container *container = file->private_data;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(container_ioctls); i++) {
+		if (container_ioctls[i].cmd == cmd)
+			return container_ioctls[i].plain(container, arg);
+	}
+	return container_backend_ioctl(container, cmd, arg);
+}
+
+static int container_fops_open(struct inode *inode, struct file *file)
+{
+	struct vfio_container *container;
+
+	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
+	if (!container)
+		return -ENOMEM;
+
+	kref_init(&container->kref);
+	init_rwsem(&container->lock);
+	INIT_LIST_HEAD(&container->members);
+	file->private_data = container;
+	return 0;
+}
+
+static int container_fops_release(struct inode *inode, struct file *file)
+{
+	container_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations container_fops = {
+	.owner = THIS_MODULE,
+	.open = container_fops_open,
+	.release = container_fops_release,
+	.unlocked_ioctl = container_fops_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+/**
+ * vfio_container_from_file - the container behind a file
+ * @file: any open file
+ *
+ * Return: the container, valid as long as the caller holds @file, or NULL for another kind of file.
+ */
+struct vfio_container *vfio_container_from_file(struct file *file)
+{
+	return file->f_op == &container_fops ? file->private_data : NULL;
+}
+
+/**
+ * vfio_container_attach - put a group into a container
+ * @container: the container
+ * @member: the group's place; in no container yet; @member->iommu_group is set
+ *
+ * Claims the DMA of the group's devices for the user and, if the container has its backend already,
+ * attaches them to it.
+ *
+ * Context: process context; takes container->lock for writing; the caller holds the group's lock.
+ * Return: 0; the error of the claim (-EBUSY if a driver of the host uses the group); the backend's.
+ */
+int vfio_container_attach(struct vfio_container *container, struct vfio_member *member)
+{
+	int ret;
+
+	down_write(&container->lock);
+	ret = iommu_group_claim_dma_owner(member->iommu_group, member);
+	if (ret)
+		goto out;
+
+	if (container->backend) {
+		ret = container->backend->ops->attach(container->instance, member->iommu_group);
+		if (ret) {
+			iommu_group_release_dma_owner(member->iommu_group);
+			goto out;
+		}
+	}
+	kref_get(&container->kref);
+	list_add_tail(&member->node, &container->members);
+	member->container = container;
+out:
+	up_write(&container->lock);
+	return ret;
+}
+
+/**
+ * vfio_container_detach - take a group out of its container
+ * @member: in a container, and none of its devices is open
+ *
+ * Context: process context; takes container->lock for writing; the caller holds the group's lock.
+ */
+void vfio_container_detach(struct vfio_member *member)
+{
+	struct vfio_container *container = member->container;
+
+	WARN_ON_ONCE(atomic_read(&member->users));
+
+	down_write(&container->lock);
+	if (container->backend)
+		container->backend->ops->detach(container->instance, member->iommu_group);
+	iommu_group_release_dma_owner(member->iommu_group);
+	list_del(&member->node);
+	member->container = NULL;
+
+	if (list_empty(&container->members) && container->backend) {
+		container->backend->ops->release(container->instance);
+		module_put(container->backend->ops->owner);
+		container->backend = NULL;
+		container->instance = NULL;
+	}
+	up_write(&container->lock);
+	container_put(container);
+}
+
+/**
+ * vfio_container_use - keep a group in its container while a device is open
+ * @member: the group's place
+ *
+ * Context: process context; takes container->lock for reading; the caller holds the group's lock.
+ * Return: 0, or -EINVAL without a container or while that has no backend.
+ */
+int vfio_container_use(struct vfio_member *member)
+{
+	struct vfio_container *container = member->container;
+	int ret = -EINVAL;
+
+	if (!container)
+		return -EINVAL;
+
+	down_read(&container->lock);
+	if (container->backend) {
+		atomic_inc(&member->users);
+		ret = 0;
+	}
+	up_read(&container->lock);
+	return ret;
+}
+
+/**
+ * vfio_container_unuse - a device of the group was closed
+ * @member: passed to vfio_container_use() before
+ *
+ * Context: any.
+ */
+void vfio_container_unuse(struct vfio_member *member)
+{
+	atomic_dec(&member->users);
+}
+
+static struct miscdevice container_misc = {
+	.minor = VFIO_MINOR,
+	.name = "vfio",
+	.fops = &container_fops,
+	.nodename = "vfio/vfio",
+	.mode = 0666,
+};
+
+int __init vfio_container_init(void)
+{
+	return misc_register(&container_misc);
+}
+
+void vfio_container_exit(void)
+{
+	misc_deregister(&container_misc);
+}

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vfio/N: the devices that one IOMMU cannot tell apart.
+ *
+ * This file owns groups. A group appears with the first device of its iommu_group that a VFIO
+ * driver registers and goes with the last one. Its node and uevent come when everything behind them
+ * is ready, and go before anything behind them does. A file that is still open then keeps the
+ * struct, but the group is dead: iommu_group is NULL and calls answer -ENODEV.
+ *
+ * The file of a group is the privilege to use its devices. One opener at a time: he may put the
+ * group into a container and then open devices, which keep his file open until they are closed.
+ *
+ * Minors are handed out in a circle, so that a stale node somewhere does not soon mean another
+ * group.
+ */
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/iommu.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vfio.h"
+
+/* Guards the list of groups, their number of devices and the minors. */
+static DEFINE_MUTEX(groups_lock);
+static LIST_HEAD(groups);
+static DEFINE_IDR(minors);
+static struct class *group_class;
+static dev_t first_devt;
+
+/* ---- ioctls ---- */
+
+static long group_get_status(void *owner, struct vfio_call *call)
+{
+	struct vfio_group *group = owner;
+	struct vfio_group_status *status = call->data;
+	long ret = 0;
+
+	status->flags = 0;
+	mutex_lock(&group->lock);
+	if (!group->iommu_group)
+		ret = -ENODEV;
+	else if (group->member.container)
+		status->flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (!iommu_group_dma_owner_claimed(group->iommu_group))
+		status->flags = VFIO_GROUP_FLAGS_VIABLE;
+	mutex_unlock(&group->lock);
+	return ret;
+}
+
+static int group_join_container(struct vfio_group *group, struct file *file)
+{
+	struct vfio_container *container;
+
+	lockdep_assert_held(&group->lock);
+
+	if (group->member.container)
+		return -EINVAL;
+	if (!group->iommu_group)
+		return -ENODEV;
+	container = vfio_container_from_file(file);
+	if (!container)
+		return -EBADFD;
+
+	group->member.iommu_group = group->iommu_group;
+	return vfio_container_attach(container, &group->member);
+}
+
+static long group_set_container(void *owner, unsigned long arg)
+{
+	struct vfio_group *group = owner;
+	struct file *file;
+	long ret;
+	s32 fd;
+
+	if (get_user(fd, (s32 __user *)arg))
+		return -EFAULT;
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
+
+	mutex_lock(&group->lock);
+	ret = group_join_container(group, file);
+	mutex_unlock(&group->lock);
+	fput(file);
+	return ret;
+}
+
+static long group_unset_container(void *owner, unsigned long arg)
+{
+	struct vfio_group *group = owner;
+	long ret = 0;
+
+	mutex_lock(&group->lock);
+	if (!group->member.container)
+		ret = -EINVAL;
+	else if (atomic_read(&group->member.users))
+		ret = -EBUSY;
+	else
+		vfio_container_detach(&group->member);
+	mutex_unlock(&group->lock);
+	return ret;
+}
+
+static int device_matches(struct vfio_device *device, char *name)
+{
+	if (device->ops->match)
+		return device->ops->match(device, name);
+	return !strcmp(dev_name(device->dev), name);
+}
+
+/* The device that @name means, with the caller as a user of it. */
+static struct vfio_device *group_find_device(struct vfio_group *group, char *name)
+{
+	struct vfio_device *device, *found = ERR_PTR(-ENODEV);
+	int match;
+
+	mutex_lock(&group->devices_lock);
+	list_for_each_entry(device, &group->devices, group_node) {
+		match = device_matches(device, name);
+		if (match < 0) {
+			found = ERR_PTR(match);
+			break;
+		}
+		if (match && vfio_device_tryget(device)) {
+			found = device;
+			break;
+		}
+	}
+	mutex_unlock(&group->devices_lock);
+	return found;
+}
+
+/* What a device file holds of its group: a use of the container, and the group's file. */
+static struct file *group_use(struct vfio_group *group)
+{
+	struct file *file;
+	int ret;
+
+	mutex_lock(&group->lock);
+	ret = vfio_container_use(&group->member);
+	file = ret ? ERR_PTR(ret) : get_file(group->opened_file);
+	mutex_unlock(&group->lock);
+	return file;
+}
+
+/* No lock is held while the device is opened: that resets it and takes its time. */
+static struct file *group_open_device(struct vfio_group *group, struct vfio_device *device)
+{
+	struct file *group_file, *file;
+
+	group_file = group_use(group);
+	if (IS_ERR(group_file))
+		return group_file;
+
+	file = vfio_device_file_create(device, &group->member, group_file);
+	if (IS_ERR(file)) {
+		vfio_container_unuse(&group->member);
+		fput(group_file);
+	}
+	return file;
+}
+
+static long group_install_device(struct vfio_group *group, struct vfio_device *device)
+{
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	file = group_open_device(group, device);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+static long group_get_device_fd(void *owner, unsigned long arg)
+{
+	struct vfio_group *group = owner;
+	struct vfio_device *device;
+	char *name;
+	long ret;
+
+	name = strndup_user((const char __user *)arg, PAGE_SIZE);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	device = group_find_device(group, name);
+	kfree(name);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+
+	ret = group_install_device(group, device);
+	if (ret < 0)
+		vfio_device_put(device);
+	return ret;
+}
+
+static const struct vfio_ioctl group_ioctls[] = {
+	{
+		.cmd = VFIO_GROUP_GET_STATUS,
+		.min = sizeof(struct vfio_group_status),
+		.back = sizeof(struct vfio_group_status),
+		.flags = ~0,
+		.handler = group_get_status,
+	},
+	{ .cmd = VFIO_GROUP_SET_CONTAINER, .plain = group_set_container },
+	{ .cmd = VFIO_GROUP_UNSET_CONTAINER, .plain = group_unset_container },
+	{ .cmd = VFIO_GROUP_GET_DEVICE_FD, .plain = group_get_device_fd },
+};
+
+/* ---- the file ---- */
+
+static long group_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return vfio_ioctl_dispatch(group_ioctls, ARRAY_SIZE(group_ioctls), file->private_data, cmd,
+				   arg);
+}
+
+static int group_fops_open(struct inode *inode, struct file *file)
+{
+	struct vfio_group *group = container_of(inode->i_cdev, struct vfio_group, cdev);
+	int ret = 0;
+
+	mutex_lock(&group->lock);
+	if (!group->iommu_group)
+		ret = -ENODEV;
+	else if (group->opened_file)
+		ret = -EBUSY;
+	else
+		group->opened_file = file;
+	mutex_unlock(&group->lock);
+
+	/* The open node holds the cdev, and that the group. */
+	file->private_data = group;
+	return ret;
+}
+
+static int group_fops_release(struct inode *inode, struct file *file)
+{
+	struct vfio_group *group = file->private_data;
+
+	mutex_lock(&group->lock);
+	/* Devices hold this file, so none is open any more. */
+	if (group->member.container)
+		vfio_container_detach(&group->member);
+	group->kvm = NULL;
+	group->opened_file = NULL;
+	mutex_unlock(&group->lock);
+	return 0;
+}
+
+static const struct file_operations group_fops = {
+	.owner = THIS_MODULE,
+	.open = group_fops_open,
+	.release = group_fops_release,
+	.unlocked_ioctl = group_fops_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+/**
+ * vfio_group_from_file - the group behind a file
+ * @file: any open file
+ *
+ * Return: the group, valid as long as the caller holds @file, or NULL for another kind of file.
+ */
+struct vfio_group *vfio_group_from_file(struct file *file)
+{
+	return file->f_op == &group_fops ? file->private_data : NULL;
+}
+
+/* ---- coming and going ---- */
+
+static void group_release(struct device *dev)
+{
+	kfree(container_of(dev, struct vfio_group, dev));
+}
+
+static struct vfio_group *group_alloc(struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+
+	group = kzalloc(sizeof(*group), GFP_KERNEL);
+	if (!group)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_init(&group->lock);
+	mutex_init(&group->devices_lock);
+	INIT_LIST_HEAD(&group->devices);
+	group->iommu_group = iommu_group_ref_get(iommu_group);
+
+	device_initialize(&group->dev);
+	group->dev.class = group_class;
+	group->dev.release = group_release;
+	cdev_init(&group->cdev, &group_fops);
+	group->cdev.owner = THIS_MODULE;
+	return group;
+}
+
+/* Node and uevent: from here on users may come. */
+static int group_publish(struct vfio_group *group)
+{
+	int minor, ret;
+
+	lockdep_assert_held(&groups_lock);
+
+	minor = idr_alloc_cyclic(&minors, group, 0, MINORMASK + 1, GFP_KERNEL);
+	if (minor < 0)
+		return minor;
+	group->dev.devt = MKDEV(MAJOR(first_devt), minor);
+
+	ret = dev_set_name(&group->dev, "%d", iommu_group_id(group->iommu_group));
+	if (!ret)
+		ret = cdev_device_add(&group->cdev, &group->dev);
+	if (ret) {
+		idr_remove(&minors, minor);
+		return ret;
+	}
+	list_add(&group->node, &groups);
+	return 0;
+}
+
+static struct vfio_group *group_find(struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+
+	lockdep_assert_held(&groups_lock);
+
+	list_for_each_entry(group, &groups, node) {
+		if (group->iommu_group == iommu_group)
+			return group;
+	}
+	return NULL;
+}
+
+static void group_list_device(struct vfio_group *group, struct vfio_device *device)
+{
+	lockdep_assert_held(&groups_lock);
+
+	device->group = group;
+	group->nr_devices++;
+	mutex_lock(&group->devices_lock);
+	list_add_tail(&device->group_node, &group->devices);
+	mutex_unlock(&group->devices_lock);
+}
+
+/**
+ * vfio_group_join - put a device into the group of its iommu_group
+ * @device: ready to be opened: it may be before this returns
+ * @iommu_group: the device's; the group takes a reference of its own
+ *
+ * Context: process context; takes groups_lock.
+ * Return: 0, -ENOMEM, -ENOSPC without a free minor, or why the node could not be made.
+ */
+int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+	int ret = 0;
+
+	mutex_lock(&groups_lock);
+	group = group_find(iommu_group);
+	if (group) {
+		group_list_device(group, device);
+		goto out;
+	}
+
+	group = group_alloc(iommu_group);
+	if (IS_ERR(group)) {
+		ret = PTR_ERR(group);
+		goto out;
+	}
+	group_list_device(group, device);
+	ret = group_publish(group);
+	if (ret) {
+		device->group = NULL;
+		list_del_init(&device->group_node);
+		iommu_group_put(group->iommu_group);
+		put_device(&group->dev);
+	}
+out:
+	mutex_unlock(&groups_lock);
+	return ret;
+}
+
+/**
+ * vfio_group_hide - no new fd of this device
+ * @device: in a group
+ *
+ * Context: process context; takes the group's devices_lock.
+ */
+void vfio_group_hide(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	mutex_lock(&group->devices_lock);
+	list_del_init(&device->group_node);
+	mutex_unlock(&group->devices_lock);
+}
+
+/* The last device has left: the node first, then what is behind it. */
+static void group_die(struct vfio_group *group)
+{
+	lockdep_assert_held(&groups_lock);
+
+	list_del(&group->node);
+	cdev_device_del(&group->cdev, &group->dev);
+	idr_remove(&minors, MINOR(group->dev.devt));
+
+	mutex_lock(&group->lock);
+	if (group->member.container)
+		vfio_container_detach(&group->member);
+	iommu_group_put(group->iommu_group);
+	group->iommu_group = NULL;
+	mutex_unlock(&group->lock);
+	put_device(&group->dev);
+}
+
+/**
+ * vfio_group_leave - take a device out of its group
+ * @device: hidden, and without users
+ *
+ * Context: process context; takes groups_lock and, for the last device, the group's lock.
+ */
+void vfio_group_leave(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	mutex_lock(&groups_lock);
+	device->group = NULL;
+	if (!--group->nr_devices)
+		group_die(group);
+	mutex_unlock(&groups_lock);
+}
+
+static char *group_devnode(devnode_device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/%s", dev_name(dev));
+}
+
+int __init vfio_group_init(void)
+{
+	int ret;
+
+	group_class = class_create("vfio");
+	if (IS_ERR(group_class))
+		return PTR_ERR(group_class);
+	group_class->devnode = group_devnode;
+
+	ret = alloc_chrdev_region(&first_devt, 0, MINORMASK + 1, "vfio");
+	if (ret)
+		class_destroy(group_class);
+	return ret;
+}
+
+void vfio_group_exit(void)
+{
+	unregister_chrdev_region(first_devt, MINORMASK + 1);
+	class_destroy(group_class);
+	idr_destroy(&minors);
+}

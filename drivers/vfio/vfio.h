@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio.ko, inside.
+ *
+ * The lock order of all three modules, outermost first. Where a line names several, no two of them
+ * are ever held together.
+ *
+ *   groups_lock		group.c: which groups there are
+ *   group->lock		one group: its opener, its container
+ *   container->lock		a container's members and backend (rw_semaphore)
+ *   vfio_device_set.lock	open, close and common reset of devices
+ *   iommu->lock		type1: mappings, domains, ranges
+ *   irq_lock			vfio-pci: which interrupts are set up
+ *   mmap_lock			(the kernel's) of the user
+ *   memory_lock		vfio-pci: may the device's memory be touched?
+ *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
+ *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
+ *
+ * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
+ * group->devices_lock (mutex; the match operation of devices runs under it), holder.lock.
+ *
+ * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
+ * with mmap_lock and takes memory_lock.
+ */
+#ifndef _VFIO_PRIVATE_H
+#define _VFIO_PRIVATE_H
+
+#include <linux/atomic.h>
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/vfio.h>
+
+#include "backend.h"
+
+/**
+ * struct vfio_container - an open /dev/vfio/vfio
+ * @kref: one for the file, one for each member
+ * @lock: guards everything below; held for reading around each ioctl that reaches the backend
+ * @members: groups, linked by vfio_member.node
+ * @backend: what the members are attached to, its module pinned; NULL before SET_IOMMU
+ * @instance: the backend's own
+ */
+struct vfio_container {
+	struct kref kref;
+	struct rw_semaphore lock;
+	struct list_head members;
+	struct vfio_backend *backend;
+	void *instance;
+};
+
+/**
+ * struct vfio_member - a group as its container sees it
+ * @container: referenced, or NULL; guarded by the group's lock
+ * @iommu_group: what is attached; immutable while @container is set
+ * @node: in container->members; guarded by container->lock
+ * @users: open devices of the group; raised under the group's lock
+ */
+struct vfio_member {
+	struct vfio_container *container;
+	struct iommu_group *iommu_group;
+	struct list_head node;
+	atomic_t users;
+};
+
+/**
+ * struct vfio_group - /dev/vfio/N
+ * @dev: the class device; its reference count is that of the struct
+ * @cdev: the node; an open file holds it and so the struct
+ * @node: in the list of groups; guarded by groups_lock
+ * @nr_devices: devices that have joined and not left; guarded by groups_lock
+ * @lock: guards @iommu_group, @opened_file and @member.container
+ * @iommu_group: referenced; NULL once the last device has left
+ * @opened_file: the one opener's file, not referenced; NULL while closed
+ * @member: the group's place in a container
+ * @devices_lock: guards @devices
+ * @devices: devices that may be opened, linked by vfio_device.group_node
+ * @kvm: virtual machine the group was shown to, not referenced; guarded by @lock
+ */
+struct vfio_group {
+	struct device dev;
+	struct cdev cdev;
+	struct list_head node;
+	unsigned int nr_devices;
+
+	struct mutex lock; /* of the members up to @member */
+	struct iommu_group *iommu_group;
+	struct file *opened_file;
+	struct vfio_member member;
+
+	struct mutex devices_lock; /* of the list below */
+	struct list_head devices;
+
+	struct kvm *kvm;
+};
+
+/* virqfd.c */
+int vfio_virqfd_init(void);
+void vfio_virqfd_exit(void);
+
+/* container.c */
+struct vfio_container *vfio_container_from_file(struct file *file);
+int vfio_container_attach(struct vfio_container *container, struct vfio_member *member);
+void vfio_container_detach(struct vfio_member *member);
+int vfio_container_use(struct vfio_member *member);
+void vfio_container_unuse(struct vfio_member *member);
+long vfio_container_extension(struct vfio_container *container, unsigned long number);
+int vfio_container_init(void);
+void vfio_container_exit(void);
+
+/* device.c */
+bool vfio_device_tryget(struct vfio_device *device);
+void vfio_device_put(struct vfio_device *device);
+int vfio_device_open(struct vfio_device *device);
+void vfio_device_close(struct vfio_device *device);
+int vfio_device_init(void);
+void vfio_device_exit(void);
+
+/* device_file.c */
+struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
+				     struct file *group_file);
+
+/* group.c */
+int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group);
+void vfio_group_hide(struct vfio_device *device);
+void vfio_group_leave(struct vfio_device *device);
+struct vfio_group *vfio_group_from_file(struct file *file);
+int vfio_group_init(void);
+void vfio_group_exit(void);
+
+#endif
