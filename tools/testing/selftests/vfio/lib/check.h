@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Checks for calls that answer -1 and errno: they print the errno's name and the one that the rule
+ * asks for. And what every program's main does. To be included after kselftest_harness.h.
+ */
+#ifndef SELFTEST_VFIO_CHECK_H
+#define SELFTEST_VFIO_CHECK_H
+
+#include <errno.h>
+#include <string.h>
+
+#include "vfio.h"
+
+/* The errno that a call left behind, 0 if it succeeded. */
+#define ERRNO_OF(call) (__extension__ ({				\
+	errno = 0;							\
+	(intptr_t)(call) == -1 ? errno : 0;				\
+}))
+
+static inline const char *errno_name(int error)
+{
+	return error ? strerrorname_np(error) : "success";
+}
+
+/* The call must end with this errno, 0 for success; the test goes on if it does not. */
+#define EXPECT_ERRNO(error, call) do {					\
+	int _want = (error), _got = ERRNO_OF(call);			\
+									\
+	EXPECT_EQ(_want, _got)						\
+		TH_LOG("%s: %s, must be %s", #call, errno_name(_got), errno_name(_want)); \
+} while (0)
+
+/* The same, and the test ends if it does not. */
+#define ASSERT_ERRNO(error, call) do {					\
+	int _want = (error), _got = ERRNO_OF(call);			\
+									\
+	ASSERT_EQ(_want, _got)						\
+		TH_LOG("%s: %s, must be %s", #call, errno_name(_got), errno_name(_want)); \
+} while (0)
+
+#define EXPECT_OK(call)	EXPECT_ERRNO(0, call)
+#define ASSERT_OK(call)	ASSERT_ERRNO(0, call)
+
+/* True if a client's call succeeded; else the test is skipped, for want of a device, or failed. */
+static inline bool client_is_open(struct __test_metadata *_metadata, int result,
+				  enum test_device kind, int nth)
+{
+	struct pci_func func;
+
+	if (result && pci_find(kind, nth, &func))
+		SKIP(return false, "no device %s number %d", test_device_name(kind), nth);
+	EXPECT_EQ(0, result)
+		TH_LOG("cannot open %s number %d: %s", test_device_name(kind), nth,
+		       errno_name(errno));
+	return !result;
+}
+
+/* client_open() for a test or the setup of a fixture, which returns if this is false. */
+static inline bool open_or_skip(struct __test_metadata *_metadata, struct client *c,
+				enum test_device kind, int nth, int type)
+{
+	return client_is_open(_metadata, client_open(c, kind, nth, type), kind, nth);
+}
+
+/* The same for client_join(). */
+static inline bool join_or_skip(struct __test_metadata *_metadata, struct client *c,
+				const struct client *first, enum test_device kind, int nth)
+{
+	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
+}
+
+/* Takes the test bed's devices for vfio-pci, runs the tests, gives the devices back. */
+static inline int vfio_test_main(int argc, char **argv)
+{
+	int status;
+
+	if (pci_take_all())
+		ksft_exit_fail_msg("cannot bind the test devices: %s\n", strerror(errno));
+	status = test_harness_run(argc, argv);
+	pci_give_back_all();
+	return status;
+}
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the self-tests share: a small client of VFIO.
+ *
+ * Words. A function is one PCI function, found in sysfs by what it is, and taken from its driver to
+ * be bound to vfio-pci (pci.c). A client is a program's hold on one function: container, group and
+ * device fd, and the regions of the latter (client.c). Everything returns 0 or a count, or -1 with
+ * errno set, like the system calls below it; nothing here knows of the test harness. check.h does.
+ */
+#ifndef SELFTEST_VFIO_H
+#define SELFTEST_VFIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The kernel's header as it lies in the source, where this mark is not stripped yet. */
+#ifndef __user
+#define __user
+#endif
+#include <linux/vfio.h>
+
+#define KIB		1024ULL
+#define MIB		(1024 * KIB)
+#define GIB		(1024 * MIB)
+#define PAGE		(4 * KIB)
+
+/* A limit for what must happen in the end. Emulation is slow, so no test measures time. */
+#define PATIENCE_MS	20000
+/* How long to look for what must not happen. */
+#define QUIET_MS	300
+
+/* The devices of the test bed, by what they are good for. */
+enum test_device {
+	EDU,		/* a DMA engine; INTx and MSI at will */
+	NVME,		/* MSI-X table inside BAR 0, function reset */
+	E1000E,		/* INTx, MSI, MSI-X at will; PM, PCIe, AER; I/O and ROM BARs */
+	TESTDEV,	/* a BAR below 4 KiB, an I/O BAR */
+	IVSHMEM,	/* a BAR of 1 GiB that is memory */
+	E1000,		/* two functions behind a bridge: one group */
+	TEST_DEVICES
+};
+
+/**
+ * struct pci_func - one PCI function
+ * @bdf: its name in sysfs
+ * @group: number of its IOMMU group, -1 if it has none
+ */
+struct pci_func {
+	char bdf[16];
+	int group;
+};
+
+/* pci.c */
+const char *test_device_name(enum test_device kind);
+int pci_find(enum test_device kind, int nth, struct pci_func *func);
+int pci_driver(const struct pci_func *func, char *name, size_t size);
+int pci_bind(const struct pci_func *func, const char *driver);
+int pci_unbind(const struct pci_func *func);
+int pci_take_all(void);
+void pci_give_back_all(void);
+int file_read(const char *path, char *text, size_t size);
+int file_write(const char *path, const char *text);
+
+/**
+ * struct client - a program's hold on one function
+ * @func: the function
+ * @container: fd of the container, -1 if closed
+ * @group: fd of the group, -1 if closed
+ * @device: fd of the device, -1 if closed
+ * @region: the answers of VFIO_DEVICE_GET_REGION_INFO; size 0 where there is none
+ */
+struct client {
+	struct pci_func func;
+	int container;
+	int group;
+	int device;
+	struct vfio_region_info region[VFIO_PCI_NUM_REGIONS];
+};
+
+/* client.c */
+int container_open(void);
+int group_open(int group);
+int group_status(int group, __u32 *flags);
+int group_set_container(int group, int container);
+int group_get_device(int group, const char *name);
+int client_open_group(struct client *c, enum test_device kind, int nth);
+int client_open(struct client *c, enum test_device kind, int nth, int type);
+int client_join(struct client *c, const struct client *first, enum test_device kind, int nth);
+void client_close(struct client *c);
+void fd_close(int *fd);
+
+/* region.c */
+int region_info(int device, __u32 index, struct vfio_region_info *info);
+int client_read_regions(struct client *c);
+ssize_t region_read(const struct client *c, __u32 index, __u64 at, void *data, size_t size);
+ssize_t region_write(const struct client *c, __u32 index, __u64 at, const void *data, size_t size);
+void *region_map(const struct client *c, __u32 index, __u64 at, size_t size);
+__u32 bar_read32(const struct client *c, __u32 index, __u64 at);
+int bar_write32(const struct client *c, __u32 index, __u64 at, __u32 value);
+__u32 config_read(const struct client *c, __u32 at, int size);
+int config_write(const struct client *c, __u32 at, int size, __u32 value);
+int config_command(const struct client *c, __u16 set, __u16 clear);
+__u32 config_find_cap(const struct client *c, __u8 id);
+
+/**
+ * struct iommu_info - the answer of VFIO_IOMMU_GET_INFO in full
+ * @size: bytes of @data that the kernel filled
+ * @data: the struct and its chain
+ */
+struct iommu_info {
+	__u32 size;
+	union {
+		struct vfio_iommu_type1_info head;
+		char data[4096];
+	};
+};
+
+/* iommu.c */
+int dma_map(int container, __u32 flags, const void *vaddr, __u64 iova, __u64 size);
+int dma_map_rw(int container, const void *vaddr, __u64 iova, __u64 size);
+long long dma_unmap(int container, __u32 flags, __u64 iova, __u64 size);
+int iommu_info(int container, struct iommu_info *info);
+const void *chain_find(const void *info, __u32 size, __u32 first, __u16 id);
+long dma_available(int container);
+long locked_kib(void);
+void *memory_new(size_t size);
+void *memory_huge(size_t size);
+
+/* irq.c */
+int irq_info(int device, __u32 index, struct vfio_irq_info *info);
+int irq_set(int device, __u32 flags, __u32 index, __u32 start, __u32 count, const void *data,
+	    size_t size);
+int irq_events(int device, __u32 index, __u32 start, __u32 count, const __s32 *fds);
+int irq_none(int device, __u32 action, __u32 index, __u32 start, __u32 count);
+int irq_disable(int device, __u32 index);
+int event_new(void);
+long event_wait(int fd, int milliseconds);
+
+/* edu.c: the teaching device of QEMU */
+#define EDU_IDENTITY		0x00
+#define EDU_IDENTITY_MASK	0x000000ff
+#define EDU_LIVENESS		0x04
+#define EDU_FACTORIAL		0x08
+#define EDU_MAX			2048	/* QEMU stops when its whole buffer of 4096 is asked for */
+int edu_start(const struct client *c);
+int edu_from_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
+int edu_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
+int edu_raise(const struct client *c);
+int edu_lower(const struct client *c);
+
+/* e1000e.c: a network card, as a source of interrupts */
+int e1000e_start(const struct client *c);
+int e1000e_route(const struct client *c, unsigned int vector);
+int e1000e_raise(const struct client *c);
+int e1000e_lower(const struct client *c);
+
+#endif
