@@ -155,5 +155,6 @@ int e1000e_start(const struct client *c);
 int e1000e_route(const struct client *c, unsigned int vector);
 int e1000e_raise(const struct client *c);
 int e1000e_lower(const struct client *c);
+int e1000e_stop(const struct client *c);
 
 #endif

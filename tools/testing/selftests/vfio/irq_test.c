@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts on eventfds: what GET_IRQ_INFO promises, what SET_IRQS takes and refuses, and whether
+ * what a device raises arrives. Two devices interrupt at will: edu by INTx and MSI, e1000e by MSI-X
+ * too.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+#include <sys/ioctl.h>
+
+#include "lib/check.h"
+
+#define INTX	VFIO_PCI_INTX_IRQ_INDEX
+#define MSI	VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX	VFIO_PCI_MSIX_IRQ_INDEX
+#define ERR	VFIO_PCI_ERR_IRQ_INDEX
+#define REQ	VFIO_PCI_REQ_IRQ_INDEX
+
+#define NONE	VFIO_IRQ_SET_DATA_NONE
+#define BOOL	VFIO_IRQ_SET_DATA_BOOL
+#define EVENTFD	VFIO_IRQ_SET_DATA_EVENTFD
+#define MASK	VFIO_IRQ_SET_ACTION_MASK
+#define UNMASK	VFIO_IRQ_SET_ACTION_UNMASK
+#define TRIGGER	VFIO_IRQ_SET_ACTION_TRIGGER
+
+#define VECTORS	5		/* what the e1000e has */
+
+FIXTURE(edu)
+{
+	struct client c;
+	__s32 event;
+};
+
+FIXTURE_SETUP(edu)
+{
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&self->c));
+	self->event = event_new();
+	ASSERT_LE(0, self->event);
+}
+
+FIXTURE_TEARDOWN(edu)
+{
+	edu_lower(&self->c);
+	client_close(&self->c);
+}
+
+FIXTURE(e1000e)
+{
+	struct client c;
+	__s32 events[VECTORS];
+};
+
+FIXTURE_SETUP(e1000e)
+{
+	if (!open_or_skip(_metadata, &self->c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(e1000e_start(&self->c));
+	for (int i = 0; i < VECTORS; i++)
+		self->events[i] = event_new();
+}
+
+FIXTURE_TEARDOWN(e1000e)
+{
+	e1000e_stop(&self->c);
+	client_close(&self->c);
+}
+
+/* Raises one vector of the card and says whether its eventfd, and no other, was signalled. */
+static bool vector_arrives(const struct client *c, const __s32 *events, int vector)
+{
+	bool right = true;
+
+	if (e1000e_lower(c) || e1000e_route(c, vector) || e1000e_raise(c) ||
+	    !event_wait(events[vector], PATIENCE_MS))
+		return false;
+	for (int i = 0; i < VECTORS; i++)
+		right = right && !event_wait(events[i], 0);
+	return right;
+}
+
+/* INTx: one if the device has a pin, masked by the kernel when it fires. MSI: none or more. */
+TEST_F(edu, info)
+{
+	struct vfio_irq_info info;
+
+	ASSERT_OK(irq_info(self->c.device, INTX, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED,
+		  info.flags);
+	EXPECT_EQ(1, info.count);
+	ASSERT_OK(irq_info(self->c.device, MSI, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	EXPECT_EQ(1, info.count);
+	ASSERT_OK(irq_info(self->c.device, MSIX, &info));
+	EXPECT_EQ(0, info.count);
+	ASSERT_OK(irq_info(self->c.device, REQ, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	EXPECT_EQ(1, info.count);
+}
+
+/* The error index is there for every device since 7.3; up to 6.12 for PCI Express alone. */
+TEST_F(edu, info_err)
+{
+	struct vfio_irq_info info;
+
+	ASSERT_OK(irq_info(self->c.device, ERR, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	EXPECT_EQ(1, info.count);
+}
+
+/* MSI-X: as many as the table has; maybe one by one (then without NORESIZE). */
+TEST_F(e1000e, info)
+{
+	__u32 cap = config_find_cap(&self->c, PCI_CAP_ID_MSIX);
+	struct vfio_irq_info info;
+
+	ASSERT_NE(0, cap);
+	ASSERT_OK(irq_info(self->c.device, MSIX, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD, info.flags & ~VFIO_IRQ_INFO_NORESIZE);
+	EXPECT_EQ((config_read(&self->c, cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1,
+		  info.count);
+	EXPECT_EQ(VECTORS, info.count);
+	ASSERT_OK(irq_info(self->c.device, ERR, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	EXPECT_EQ(1, info.count);
+}
+
+/* MSI arrives, once for each time it was sent. */
+TEST_F(edu, msi)
+{
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, &self->event));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_OK(edu_raise(&self->c));
+		EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+		ASSERT_OK(edu_lower(&self->c));
+	}
+	EXPECT_EQ(0, event_wait(self->event, 0));
+	EXPECT_OK(irq_disable(self->c.device, MSI));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+}
+
+/* INTx arrives and is masked until it is unmasked; a line that is still up fires again. */
+TEST_F(edu, intx_automask)
+{
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	/* Still up: fires again. */
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	/* Down before it is unmasked: nothing to tell. */
+	ASSERT_OK(edu_lower(&self->c));
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
+/* A masked INTx waits for the unmask; both may be said twice. */
+TEST_F(edu, intx_mask)
+{
+	const __u8 yes = 1, no = 0;
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(irq_none(self->c.device, MASK, INTX, 0, 1));
+	ASSERT_OK(irq_none(self->c.device, MASK, INTX, 0, 1));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	ASSERT_OK(edu_lower(&self->c));
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+
+	/* By bytes: 0 says nothing, 1 does it. */
+	ASSERT_OK(irq_set(self->c.device, BOOL | MASK, INTX, 0, 1, &yes, 1));
+	ASSERT_OK(edu_raise(&self->c));
+	ASSERT_OK(irq_set(self->c.device, BOOL | UNMASK, INTX, 0, 1, &no, 1));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	ASSERT_OK(irq_set(self->c.device, BOOL | UNMASK, INTX, 0, 1, &yes, 1));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
+/* An eventfd unmasks INTx; while the line is up each signal has it fire again. -1 takes it away. */
+TEST_F(edu, intx_unmask_event)
+{
+	__s32 unmask = event_new(), nothing = -1;
+	const __u64 one = 1;
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &unmask, 4));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(8, write(unmask, &one, 8));
+		EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	}
+	EXPECT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &nothing, 4));
+	ASSERT_EQ(8, write(unmask, &one, 8));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+}
+
+/* An unmask eventfd that is closed first, or the device first: neither may matter. */
+TEST_F(edu, intx_unmask_event_closed)
+{
+	__s32 unmask = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &unmask, 4));
+	close(unmask);
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	unmask = event_new();
+	EXPECT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &unmask, 4));
+	EXPECT_EQ(0, event_wait(self->event, 0));
+	ASSERT_OK(edu_lower(&self->c));
+	client_close(&self->c);
+	close(unmask);
+}
+
+/* The eventfd of an active INTx can be replaced: the new one is signalled, the old one is not. */
+TEST_F(edu, intx_replace_event)
+{
+	__s32 other = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &other));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(other, PATIENCE_MS));
+	EXPECT_EQ(0, event_wait(self->event, 0));
+}
+
+/* Disabled, INTx is silent; a second time there is nothing to disable: EINVAL. */
+TEST_F(edu, intx_disable)
+{
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	EXPECT_OK(irq_disable(self->c.device, INTX));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	EXPECT_ERRNO(EINVAL, irq_disable(self->c.device, INTX));
+	EXPECT_ERRNO(EINVAL, irq_none(self->c.device, MASK, INTX, 0, 1));
+	EXPECT_ERRNO(EINVAL, irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	/* And back again. */
+	ASSERT_OK(edu_lower(&self->c));
+	EXPECT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
+/* One kind of interrupt at a time: EINVAL for the others, which change nothing. */
+TEST_F(edu, one_kind)
+{
+	__s32 other = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	EXPECT_ERRNO(EINVAL, irq_events(self->c.device, MSI, 0, 1, &other));
+	EXPECT_ERRNO(EINVAL, irq_disable(self->c.device, MSI));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	ASSERT_OK(edu_lower(&self->c));
+	ASSERT_OK(irq_disable(self->c.device, INTX));
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, &other));
+	EXPECT_ERRNO(EINVAL, irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(other, PATIENCE_MS));
+}
+
+/* Each MSI-X vector arrives on the eventfd of its own. */
+TEST_F(e1000e, msix)
+{
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	for (int vector = 0; vector < VECTORS; vector++) {
+		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector))
+			TH_LOG("vector %d", vector);
+	}
+	ASSERT_OK(e1000e_stop(&self->c));
+	EXPECT_OK(irq_disable(self->c.device, MSIX));
+	ASSERT_OK(e1000e_start(&self->c));
+	ASSERT_OK(e1000e_raise(&self->c));
+	for (int vector = 0; vector < VECTORS; vector++)
+		EXPECT_EQ(0, event_wait(self->events[vector], vector ? 0 : QUIET_MS));
+}
+
+/* The card's MSI arrives too, after MSI-X was used and disabled. */
+TEST_F(e1000e, msi_after_msix)
+{
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(irq_disable(self->c.device, MSIX));
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, self->events));
+	ASSERT_OK(e1000e_lower(&self->c));
+	ASSERT_OK(e1000e_raise(&self->c));
+	EXPECT_LT(0, event_wait(self->events[0], PATIENCE_MS));
+}
+
+/* -1 takes one vector's eventfd away; the others go on, and it can come back. */
+TEST_F(e1000e, msix_remove_one)
+{
+	__s32 nothing = -1;
+
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 1, 1, &nothing));
+	ASSERT_OK(e1000e_route(&self->c, 1));
+	ASSERT_OK(e1000e_raise(&self->c));
+	EXPECT_EQ(0, event_wait(self->events[1], QUIET_MS));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 2));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 1, 1, &self->events[1]));
+	event_wait(self->events[1], QUIET_MS);
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 1));
+}
+
+/* Where MSI-X can be resized, vectors are added one by one and none that works is lost. */
+TEST_F(e1000e, msix_add)
+{
+	struct vfio_irq_info info;
+
+	ASSERT_OK(irq_info(self->c.device, MSIX, &info));
+	if (info.flags & VFIO_IRQ_INFO_NORESIZE)
+		SKIP(return, "MSI-X cannot be resized here");
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, self->events));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 3, 1, &self->events[3]));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 3));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+}
+
+/* Signals that software asks for: by NONE for a range, by BOOL for those with a 1. */
+TEST_F(e1000e, loop_back)
+{
+	const __u8 chosen[] = { 0, 1, 0 };
+
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(irq_none(self->c.device, TRIGGER, MSIX, 1, 2));
+	EXPECT_EQ(0, event_wait(self->events[0], 0));
+	EXPECT_EQ(1, event_wait(self->events[1], PATIENCE_MS));
+	EXPECT_EQ(1, event_wait(self->events[2], PATIENCE_MS));
+	EXPECT_EQ(0, event_wait(self->events[3], 0));
+	ASSERT_OK(irq_set(self->c.device, BOOL | TRIGGER, MSIX, 2, 3, chosen, sizeof(chosen)));
+	EXPECT_EQ(0, event_wait(self->events[2], 0));
+	EXPECT_EQ(1, event_wait(self->events[3], PATIENCE_MS));
+	EXPECT_EQ(0, event_wait(self->events[4], 0));
+}
+
+/* The error and request eventfds: set, fired by software, taken away by -1 and by count 0. */
+TEST_F(e1000e, error_and_request)
+{
+	static const __u32 indices[] = { ERR, REQ };
+	__s32 nothing = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(indices); i++) {
+		__u32 index = indices[i];
+
+		EXPECT_ERRNO(EINVAL, irq_none(self->c.device, TRIGGER, index, 0, 1));
+		ASSERT_OK(irq_events(self->c.device, index, 0, 1, self->events));
+		ASSERT_OK(irq_none(self->c.device, TRIGGER, index, 0, 1));
+		EXPECT_EQ(1, event_wait(self->events[0], PATIENCE_MS));
+		ASSERT_OK(irq_events(self->c.device, index, 0, 1, &nothing));
+		EXPECT_ERRNO(EINVAL, irq_none(self->c.device, TRIGGER, index, 0, 1));
+		ASSERT_OK(irq_events(self->c.device, index, 0, 1, self->events));
+		EXPECT_OK(irq_disable(self->c.device, index));
+		EXPECT_EQ(0, event_wait(self->events[0], 0));
+	}
+}
+
+/* Actions that an index does not know, none, or two of them: ENOTTY. */
+TEST_F(e1000e, unknown_actions)
+{
+	int device = self->c.device;
+
+	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, MASK, MSIX, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, UNMASK, MSIX, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, MASK, REQ, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, UNMASK, ERR, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, 0, MSIX, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(device, TRIGGER | MASK, MSIX, 0, 1));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+}
+
+/* INTx cannot be masked by an eventfd: ENOTTY. */
+TEST_F(edu, intx_mask_event)
+{
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	EXPECT_ERRNO(ENOTTY, irq_set(self->c.device, EVENTFD | MASK, INTX, 0, 1, &self->event, 4));
+}
+
+/* Ranges that are not there, data of no or of two kinds, and data that is too short: EINVAL. */
+TEST_F(e1000e, bad_shape)
+{
+	int device = self->c.device;
+	__s32 *events = self->events;
+
+	EXPECT_ERRNO(EINVAL, irq_events(device, VFIO_PCI_NUM_IRQS, 0, 1, events));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSIX, VECTORS, 1, events));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSIX, VECTORS - 1, 2, events));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSIX, ~0U, 1, events));
+	EXPECT_ERRNO(EINVAL, irq_none(device, TRIGGER, MSIX, 1, ~0U));
+	EXPECT_ERRNO(EINVAL, irq_none(device, TRIGGER, MSIX, 0, ~0U));
+	EXPECT_ERRNO(EINVAL, irq_events(device, INTX, 1, 1, events));
+	EXPECT_ERRNO(EINVAL, irq_events(device, REQ, 0, 2, events));
+	EXPECT_ERRNO(EINVAL, irq_set(device, TRIGGER, MSIX, 0, 1, events, 4));
+	EXPECT_ERRNO(EINVAL, irq_set(device, EVENTFD | BOOL | TRIGGER, MSIX, 0, 1, events, 4));
+	EXPECT_ERRNO(EINVAL, irq_set(device, EVENTFD | NONE | TRIGGER, MSIX, 0, 1, events, 4));
+	EXPECT_ERRNO(EINVAL, irq_set(device, EVENTFD | TRIGGER, MSIX, 0, 2, events, 7));
+	EXPECT_ERRNO(EINVAL, irq_set(device, BOOL | TRIGGER, MSIX, 0, 2, events, 1));
+	/* None of these has turned MSI-X on. */
+	EXPECT_ERRNO(EINVAL, irq_disable(device, MSIX));
+	EXPECT_OK(irq_events(device, MSIX, 0, VECTORS, events));
+}
+
+/* No eventfd: EBADF if it is not open, EINVAL if it is something else; nothing is on then. */
+TEST_F(e1000e, no_eventfd)
+{
+	__s32 events[2] = { self->events[0], 1000 };
+	__s32 null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	EXPECT_ERRNO(EBADF, irq_events(self->c.device, MSIX, 0, 2, events));
+	EXPECT_ERRNO(EINVAL, irq_events(self->c.device, MSIX, 0, 1, &null));
+	EXPECT_ERRNO(EBADF, irq_events(self->c.device, INTX, 0, 1, &events[1]));
+	EXPECT_ERRNO(EINVAL, irq_events(self->c.device, INTX, 0, 1, &null));
+	EXPECT_ERRNO(EBADF, irq_events(self->c.device, REQ, 0, 1, &events[1]));
+	EXPECT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 1));
+}
+
+/* How often a text is in a line of /proc/interrupts that names the device. */
+static int interrupts_named(const char *name, const char *bdf)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	char line[1024];
+	int found = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		found += strstr(line, name) && strstr(line, bdf);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Administrators know interrupts by name; closing the device ends them. */
+TEST_F(e1000e, names)
+{
+	const char *bdf = self->c.func.bdf;
+
+	EXPECT_EQ(0, interrupts_named("vfio", bdf));
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, self->events));
+	EXPECT_EQ(1, interrupts_named("vfio-intx(", bdf));
+	ASSERT_OK(irq_disable(self->c.device, INTX));
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, self->events));
+	EXPECT_EQ(1, interrupts_named("vfio-msi[0](", bdf));
+	ASSERT_OK(irq_disable(self->c.device, MSI));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	EXPECT_EQ(1, interrupts_named("vfio-msix[4](", bdf));
+	EXPECT_EQ(VECTORS, interrupts_named("vfio-msix[", bdf));
+	client_close(&self->c);
+	EXPECT_EQ(0, interrupts_named("vfio", bdf));
+}
+
+int main(int argc, char **argv)
+{
+	return vfio_test_main(argc, argv);
+}
