@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _COMPAT_LINUX_MM_H
+#define _COMPAT_LINUX_MM_H
+
+#include_next <linux/mm.h>
+
+/* Since 6.3; before, the flags were an ordinary member. */
+#ifndef COMPAT_HAS_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/* Matters on arm64 only, since 6.9. */
+#ifndef VM_ALLOW_ANY_UNCACHED
+#define VM_ALLOW_ANY_UNCACHED VM_NONE
+#endif
+
+#ifndef PMD_ORDER
+#define PMD_ORDER (PMD_SHIFT - PAGE_SHIFT)
+#endif
+
+/* A page frame was a pfn_t before 6.16. */
+#ifdef COMPAT_HAS_PFN_T
+#include <linux/pfn_t.h>
+#define vmf_insert_pfn_pmd(vmf, pfn, write) \
+	vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(pfn), write)
+#endif
+
+/*
+ * A handler of huge faults, where the kernel marks the entries of page tables that have no struct
+ * page behind them. Where it does not, other code would take such an entry for memory.
+ */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#define VM_HUGE_PFNMAP_FAULT(handler) (handler)
+#else
+#define VM_HUGE_PFNMAP_FAULT(handler) __builtin_choose_expr(0, handler, NULL)
+#endif
+
+#endif

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The function's memory and ports as the user sees them: BARs and ROM.
+ *
+ * Every BAR is claimed and mapped when the device is opened; one that somebody else has claimed
+ * keeps its error, and only it. read() and write() go in pieces through a small buffer in the
+ * kernel: the device is touched under memory_lock, the user's memory is not. Accesses are as wide
+ * as alignment and length allow, 8 bytes at most, and each is one access to the device.
+ *
+ * The MSI-X table belongs to the kernel: read() gives 0xff there and write() nothing. A mapping of
+ * the BAR does show it; interrupt remapping makes that harmless.
+ *
+ * Mappings are in mmap.c, writes by eventfds in ioeventfd.c.
+ */
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "pci.h"
+
+/* Touched per taking of memory_lock; a power of two, so that no aligned access is cut. */
+#define BAR_PIECE	256
+#define ROM_PIECE	SZ_64K
+
+/* ---- accesses ---- */
+
+/**
+ * struct io_span - what a piece of read() or write() may touch
+ * @io: kernel mapping of offset 0
+ * @width: widest access in bytes
+ * @hole: first offset that is not to be touched
+ * @hole_end: end of those
+ */
+struct io_span {
+	void __iomem *io;
+	unsigned int width;
+	u64 hole;
+	u64 hole_end;
+};
+
+static unsigned int io_width(const struct io_span *span, u64 offset, size_t count)
+{
+	unsigned int width = span->width;
+
+	while (width > 1 && (offset % width || count < width))
+		width /= 2;
+	return width;
+}
+
+/* Widths divide both ends of the hole, so an access is inside or outside. */
+static bool io_in_hole(const struct io_span *span, u64 offset)
+{
+	return offset >= span->hole && offset < span->hole_end;
+}
+
+/* Devices are little-endian, and so is what the user sees. */
+static void io_read_one(void __iomem *io, u8 *to, unsigned int width)
+{
+	__le64 value;
+
+	if (width == 8)
+		value = cpu_to_le64(readq(io));
+	else if (width == 4)
+		value = cpu_to_le64(ioread32(io));
+	else if (width == 2)
+		value = cpu_to_le64(ioread16(io));
+	else
+		value = cpu_to_le64(ioread8(io));
+	memcpy(to, &value, width);
+}
+
+static void io_write_one(void __iomem *io, const u8 *from, unsigned int width)
+{
+	__le64 raw = 0;
+	u64 value;
+
+	memcpy(&raw, from, width);
+	value = le64_to_cpu(raw);
+	if (width == 8)
+		writeq(value, io);
+	else if (width == 4)
+		iowrite32(value, io);
+	else if (width == 2)
+		iowrite16(value, io);
+	else
+		iowrite8(value, io);
+}
+
+static void io_read(const struct io_span *span, u64 offset, u8 *to, size_t count)
+{
+	unsigned int width;
+
+	for (; count; offset += width, to += width, count -= width) {
+		width = io_width(span, offset, count);
+		if (io_in_hole(span, offset))
+			memset(to, 0xff, width);
+		else
+			io_read_one(span->io + offset, to, width);
+	}
+}
+
+static void io_write(const struct io_span *span, u64 offset, const u8 *from, size_t count)
+{
+	unsigned int width;
+
+	for (; count; offset += width, from += width, count -= width) {
+		width = io_width(span, offset, count);
+		if (!io_in_hole(span, offset))
+			io_write_one(span->io + offset, from, width);
+	}
+}
+
+/* ---- BARs ---- */
+
+/* Claim the rest of the page of a small BAR, so that the user can be given the page. */
+static bool bar_fill_page(struct vfio_pci_device *vpci, unsigned int index)
+{
+	struct resource *res = &vpci->pdev->resource[index];
+	struct vfio_pci_bar *bar = &vpci->bars[index];
+	struct resource *filler;
+
+	if (!PAGE_ALIGNED(res->start) || !res->parent)
+		return false;
+
+	filler = kzalloc(sizeof(*filler), GFP_KERNEL_ACCOUNT);
+	if (!filler)
+		return false;
+	filler->name = "vfio sub-page reserved";
+	filler->start = res->end + 1;
+	filler->end = res->start + PAGE_SIZE - 1;
+	filler->flags = res->flags;
+	if (request_resource(res->parent, filler)) {
+		kfree(filler);
+		return false;
+	}
+	bar->filler = filler;
+	return true;
+}
+
+static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
+{
+	struct vfio_pci_bar *bar = &vpci->bars[index];
+	struct pci_dev *pdev = vpci->pdev;
+
+	*bar = (struct vfio_pci_bar){
+		.size = pci_resource_len(pdev, index),
+		.ports = pci_resource_flags(pdev, index) & IORESOURCE_IO,
+	};
+	if (!bar->size)
+		return;
+
+	bar->error = pci_request_selected_regions(pdev, BIT(index), "vfio");
+	if (bar->error)
+		return;
+	bar->io = pci_iomap(pdev, index, 0);
+	if (!bar->io) {
+		pci_release_selected_regions(pdev, BIT(index));
+		bar->error = -ENOMEM;
+		return;
+	}
+	if (!bar->ports)
+		bar->can_mmap = bar->size >= PAGE_SIZE || bar_fill_page(vpci, index);
+}
+
+/**
+ * vfio_pci_bars_open - claim and map all BARs
+ * @vpci: the device, being opened
+ *
+ * A BAR that cannot be had is not an error of the open.
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_pci_bars_open(struct vfio_pci_device *vpci)
+{
+	unsigned int i;
+
+	for (i = 0; i < VFIO_PCI_NR_BARS; i++)
+		bar_open(vpci, i);
+}
+
+static void bar_close(struct vfio_pci_device *vpci, unsigned int index)
+{
+	struct vfio_pci_bar *bar = &vpci->bars[index];
+
+	if (bar->filler)
+		release_resource(bar->filler);
+	kfree(bar->filler);
+	if (bar->io) {
+		pci_iounmap(vpci->pdev, bar->io);
+		pci_release_selected_regions(vpci->pdev, BIT(index));
+	}
+	*bar = (struct vfio_pci_bar){};
+}
+
+/**
+ * vfio_pci_bars_close - undo vfio_pci_bars_open()
+ * @vpci: the device, being closed; nobody uses its BARs any more
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_pci_bars_close(struct vfio_pci_device *vpci)
+{
+	unsigned int i;
+
+	for (i = VFIO_PCI_NR_BARS; i--; )
+		bar_close(vpci, i);
+}
+
+static struct io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
+{
+	const struct vfio_pci_bar *bar = &vpci->bars[index];
+	struct io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
+
+	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
+		span.hole = vpci->msi.table_offset;
+		span.hole_end = span.hole + vpci->msi.table_size;
+	}
+	return span;
+}
+
+/* How much of [offset, offset + count) is in a region, or -EINVAL if it starts behind. */
+static ssize_t region_clip(u64 size, loff_t offset, size_t count)
+{
+	if (offset >= size)
+		return -EINVAL;
+	return min3((u64)count, size - offset, (u64)SSIZE_MAX);
+}
+
+/* Bytes of a BAR up to the next multiple of a piece. */
+static size_t bar_piece(u64 offset, size_t count)
+{
+	return min_t(size_t, count, BAR_PIECE - offset % BAR_PIECE);
+}
+
+/* Has the device's attention for one piece: memory_lock, given back by up_read(). */
+static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *bar)
+{
+	if (fatal_signal_pending(current) || down_read_killable(&vpci->memory_lock))
+		return -EINTR;
+	if (!bar->ports && !vfio_pci_memory_enabled(vpci)) {
+		up_read(&vpci->memory_lock);
+		return -EIO;
+	}
+	return 0;
+}
+
+static int bar_read_piece(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
+			  size_t count, u64 offset)
+{
+	struct io_span span = bar_span(vpci, index);
+	u8 piece[BAR_PIECE];
+	int ret;
+
+	ret = bar_enter(vpci, &vpci->bars[index]);
+	if (ret)
+		return ret;
+	io_read(&span, offset, piece, count);
+	up_read(&vpci->memory_lock);
+	return copy_to_user(buf, piece, count) ? -EFAULT : 0;
+}
+
+static int bar_write_piece(struct vfio_pci_device *vpci, unsigned int index,
+			   const char __user *buf, size_t count, u64 offset)
+{
+	struct io_span span = bar_span(vpci, index);
+	u8 piece[BAR_PIECE];
+	int ret;
+
+	if (copy_from_user(piece, buf, count))
+		return -EFAULT;
+	ret = bar_enter(vpci, &vpci->bars[index]);
+	if (ret)
+		return ret;
+	io_write(&span, offset, piece, count);
+	up_read(&vpci->memory_lock);
+	return 0;
+}
+
+/* The error of a BAR that cannot be touched, else how much of the request is in it. */
+static ssize_t bar_clip(const struct vfio_pci_bar *bar, size_t count, loff_t offset)
+{
+	ssize_t ret = region_clip(bar->size, offset, count);
+
+	return ret < 0 || bar->io ? ret : bar->error;
+}
+
+/**
+ * vfio_pci_bar_read - read from a BAR
+ * @vpci: the device, awake
+ * @bar: which
+ * @buf: where to
+ * @count: bytes
+ * @offset: in the BAR
+ *
+ * Context: process context; takes memory_lock.
+ * Return: bytes read, less than @count at the end of the BAR or before an error; -EINVAL behind the
+ * end; -EIO while the function does not decode memory; -EFAULT; -EINTR if killed; or why the BAR
+ * could not be claimed.
+ */
+ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char __user *buf,
+			  size_t count, loff_t offset)
+{
+	ssize_t size = bar_clip(&vpci->bars[bar], count, offset);
+	size_t done, piece;
+	int ret;
+
+	if (size < 0)
+		return size;
+	for (done = 0; done < size; done += piece) {
+		piece = bar_piece(offset + done, size - done);
+		ret = bar_read_piece(vpci, bar, buf + done, piece, offset + done);
+		if (ret)
+			return done ?: ret;
+		cond_resched();
+	}
+	return done;
+}
+
+/**
+ * vfio_pci_bar_write - write to a BAR
+ * @vpci: the device, awake
+ * @bar: which
+ * @buf: where from
+ * @count: bytes
+ * @offset: in the BAR
+ *
+ * Context: process context; takes memory_lock.
+ * Return: as vfio_pci_bar_read().
+ */
+ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const char __user *buf,
+			   size_t count, loff_t offset)
+{
+	ssize_t size = bar_clip(&vpci->bars[bar], count, offset);
+	size_t done, piece;
+	int ret;
+
+	if (size < 0)
+		return size;
+	for (done = 0; done < size; done += piece) {
+		piece = bar_piece(offset + done, size - done);
+		ret = bar_write_piece(vpci, bar, buf + done, piece, offset + done);
+		if (ret)
+			return done ?: ret;
+		cond_resched();
+	}
+	return done;
+}
+
+/**
+ * vfio_pci_bar_allows - may an eventfd write here?
+ * @vpci: the device
+ * @bar: which BAR
+ * @offset: in the BAR
+ * @width: 1, 2, 4 or 8 bytes
+ *
+ * Return: 0; -EINVAL for a place that is not wholly in the BAR or is in the MSI-X table, and for 8
+ * bytes of ports; or why the BAR could not be claimed.
+ */
+int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
+			unsigned int width)
+{
+	struct io_span span = bar_span(vpci, bar);
+	u64 size = vpci->bars[bar].size;
+
+	if (width > span.width || width > size || offset > size - width)
+		return -EINVAL;
+	if (offset < span.hole_end && offset + width > span.hole)
+		return -EINVAL;
+	return vpci->bars[bar].error;
+}
+
+/**
+ * vfio_pci_bar_poke - write once to a place that vfio_pci_bar_allows()
+ * @vpci: the device
+ * @bar: which BAR
+ * @offset: in the BAR
+ * @width: 1, 2, 4 or 8 bytes
+ * @data: what; the low @width bytes count
+ *
+ * A device that does not answer is left alone.
+ *
+ * Context: any; memory_lock is held.
+ */
+void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
+		       unsigned int width, u64 data)
+{
+	__le64 raw = cpu_to_le64(data);
+
+	lockdep_assert_held(&vpci->memory_lock);
+
+	if (vpci->bars[bar].ports || vfio_pci_memory_enabled(vpci))
+		io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
+}
+
+/* ---- ROM ---- */
+
+/* The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile. */
+static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command, size_t *size)
+{
+	void __iomem *io;
+
+	*command = vfio_pci_decode_begin(vpci);
+	io = pci_map_rom(vpci->pdev, size);
+	if (!io)
+		vfio_pci_decode_end(vpci, *command);
+	return io;
+}
+
+static void rom_unmap(struct vfio_pci_device *vpci, u16 command, void __iomem *io)
+{
+	pci_unmap_rom(vpci->pdev, io);
+	vfio_pci_decode_end(vpci, command);
+}
+
+/* A ROM that the firmware keeps for the device, which has none of its own. */
+static bool rom_is_kept(const struct pci_dev *pdev)
+{
+	return !pci_resource_start(pdev, PCI_ROM_RESOURCE) && pdev->rom && pdev->romlen;
+}
+
+/**
+ * vfio_pci_rom_size - how large the ROM region is
+ * @vpci: the device, awake
+ *
+ * Context: process context; takes memory_lock.
+ * Return: bytes, 0 if there is no ROM or nothing valid in it.
+ */
+u64 vfio_pci_rom_size(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	void __iomem *io;
+	u16 command;
+	size_t size;
+
+	if (rom_is_kept(pdev))
+		return roundup_pow_of_two(pdev->romlen);
+	if (!pci_resource_start(pdev, PCI_ROM_RESOURCE))
+		return 0;
+
+	io = rom_map(vpci, &command, &size);
+	if (!io)
+		return 0;
+	rom_unmap(vpci, command, io);
+	return pci_resource_len(pdev, PCI_ROM_RESOURCE);
+}
+
+/* Fill @piece; what lies behind the image reads 0xff. */
+static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count, u64 offset)
+{
+	struct io_span span = { .width = 4 };
+	size_t size, valid;
+	u16 command;
+
+	memset(piece, 0xff, count);
+	if (rom_is_kept(vpci->pdev)) {
+		span.io = ioremap(vpci->pdev->rom, vpci->pdev->romlen);
+		size = vpci->pdev->romlen;
+	} else {
+		span.io = rom_map(vpci, &command, &size);
+	}
+	if (!span.io)
+		return -EIO;
+
+	valid = offset < size ? min_t(size_t, count, size - offset) : 0;
+	io_read(&span, offset, piece, valid);
+
+	if (rom_is_kept(vpci->pdev))
+		iounmap(span.io);
+	else
+		rom_unmap(vpci, command, span.io);
+	return 0;
+}
+
+/**
+ * vfio_pci_rom_read - read from the ROM
+ * @vpci: the device, awake
+ * @buf: where to
+ * @count: bytes
+ * @offset: in the ROM
+ *
+ * Context: process context; takes memory_lock.
+ * Return: bytes read, at most 64 KiB at a time; -EINVAL behind the end or without a ROM; -EIO;
+ * -EFAULT; -ENOMEM.
+ */
+ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
+			  loff_t offset)
+{
+	ssize_t size = region_clip(vfio_pci_rom_size(vpci), offset, count);
+	u8 *piece;
+	int ret;
+
+	if (size <= 0)
+		return size;
+	size = min_t(ssize_t, size, ROM_PIECE);
+	piece = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!piece)
+		return -ENOMEM;
+
+	ret = rom_read_piece(vpci, piece, size, offset);
+	if (!ret && copy_to_user(buf, piece, size))
+		ret = -EFAULT;
+	kvfree(piece);
+	return ret ?: size;
+}

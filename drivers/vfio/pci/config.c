@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Accesses to config space.
+ *
+ * config_map.c compiled the device's capabilities into byte arrays when it was opened. An access is
+ * cut into pieces that lie within one dword and one capability. A piece is read from the hardware
+ * where virt is 0 and from the shadow where it is 1; it is written into the shadow where virt and
+ * write are 1 and into the hardware where write is 1 and virt is not. What else a write does is its
+ * capability's hook.
+ *
+ * config_lock makes each piece one event; user memory is touched outside of it. The hardware sees
+ * only bytes that the user accessed, by the widest accesses that fit. Where only some bits of a
+ * byte go to hardware the others are read and written back.
+ *
+ * A BAR takes a write in those bits of the shadow that its size leaves, so whoever sizes it by the
+ * book finds its size; the BAR in hardware stays where the host has it.
+ */
+#include <linux/bitops.h>
+#include <linux/interrupt.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "pci.h"
+
+/* ---- hardware ---- */
+
+/* Every byte of which @bits has a bit */
+static u32 whole_bytes(u32 bits)
+{
+	u32 bytes = 0;
+	u32 byte;
+
+	for (byte = 0xff; byte; byte <<= 8)
+		if (bits & byte)
+			bytes |= byte;
+	return bytes;
+}
+
+/* How wide may an access from byte @lane on be that touches bytes of @bytes only? 0: not at all */
+static unsigned int lane_width(u32 bytes, unsigned int lane)
+{
+	u32 rest = bytes >> 8 * lane;
+
+	if (rest == ~0U)
+		return 4;
+	if (lane % 2 == 0 && (rest & 0xffff) == 0xffff)
+		return 2;
+	return rest & 0xff ? 1 : 0;
+}
+
+static int read_width(struct pci_dev *pdev, int pos, unsigned int width, u32 *value)
+{
+	u16 word = 0;
+	u8 byte = 0;
+	int ret;
+
+	if (width == 4)
+		return pci_user_read_config_dword(pdev, pos, value);
+	if (width == 2)
+		ret = pci_user_read_config_word(pdev, pos, &word);
+	else
+		ret = pci_user_read_config_byte(pdev, pos, &byte);
+	*value = word | byte;
+	return ret;
+}
+
+static int write_width(struct pci_dev *pdev, int pos, unsigned int width, u32 value)
+{
+	if (width == 4)
+		return pci_user_write_config_dword(pdev, pos, value);
+	if (width == 2)
+		return pci_user_write_config_word(pdev, pos, value);
+	return pci_user_write_config_byte(pdev, pos, value);
+}
+
+/* Read the bytes of the dword at @pos of which @bits has a bit; the others of @value are 0. */
+static int hardware_read(struct pci_dev *pdev, u16 pos, u32 bits, u32 *value)
+{
+	u32 bytes = whole_bytes(bits);
+	unsigned int lane, width;
+	u32 part;
+	int ret;
+
+	*value = 0;
+	for (lane = 0; lane < 4; lane += width ? width : 1) {
+		width = lane_width(bytes, lane);
+		if (!width)
+			continue;
+		ret = read_width(pdev, pos + lane, width, &part);
+		if (ret)
+			return ret;
+		*value |= part << 8 * lane;
+	}
+	return 0;
+}
+
+static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_access *access)
+{
+	u32 bytes = whole_bytes(access->hardware);
+	u32 kept = bytes & ~access->hardware;
+	unsigned int lane, width;
+	u32 value;
+	int ret;
+
+	ret = hardware_read(pdev, access->pos, kept, &value);
+	if (ret)
+		return ret;
+	value = (value & kept & ~access->clear) | (access->value & access->hardware);
+
+	for (lane = 0; lane < 4; lane += width ? width : 1) {
+		width = lane_width(bytes, lane);
+		if (!width)
+			continue;
+		ret = write_width(pdev, access->pos + lane, width, value >> 8 * lane);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* ---- one piece ---- */
+
+/* The piece of config space from @pos on, of at most @count bytes. Returns its length. */
+static unsigned int access_cut(const struct vfio_pci_config *config, u16 pos, size_t count,
+			       struct vfio_pci_config_access *access)
+{
+	unsigned int lane = pos % 4;
+	unsigned int length = 1;
+
+	while (length < count && (pos + length) % 4 &&
+	       config->owner[pos + length] == config->owner[pos])
+		length++;
+	*access = (struct vfio_pci_config_access) {
+		.pos = pos - lane,
+		.mask = GENMASK(8 * (lane + length) - 1, 8 * lane),
+	};
+	return length;
+}
+
+static const struct vfio_pci_config_instance *access_owner(const struct vfio_pci_config *config,
+							   u16 pos)
+{
+	return &config->instances[config->owner[pos]];
+}
+
+/* The hook of @owner, if it stands at the accessed dword */
+static const struct vfio_pci_config_hook *
+access_hook(const struct vfio_pci_config_instance *owner,
+	    const struct vfio_pci_config_access *access)
+{
+	const struct vfio_pci_capability *capability = owner->capability;
+
+	if (!capability || !capability->hook ||
+	    owner->pos + capability->hook->offset != access->pos)
+		return NULL;
+	return capability->hook;
+}
+
+static int access_read(struct vfio_pci_device *vpci,
+		       const struct vfio_pci_config_instance *owner,
+		       struct vfio_pci_config_access *access)
+{
+	const struct vfio_pci_config_hook *hook = access_hook(owner, access);
+	struct vfio_pci_config *config = &vpci->config;
+	u32 virt = vfio_pci_get_le32(config->virt + access->pos);
+	u32 hardware;
+	int ret;
+
+	lockdep_assert_held(&vpci->config_lock);
+
+	if (hook && hook->refresh)
+		hook->refresh(vpci, owner->pos);
+	ret = hardware_read(vpci->pdev, access->pos, access->mask & ~virt, &hardware);
+	if (ret)
+		return ret;
+	access->value = (vfio_pci_get_le32(config->shadow + access->pos) & virt) |
+			(hardware & ~virt);
+	return 0;
+}
+
+/* Bytes that have no bit in @bits are not touched. */
+static void shadow_write(struct vfio_pci_config *config, u16 pos, u32 bits, u32 value)
+{
+	unsigned int lane;
+
+	for (lane = 0; lane < 4; lane++) {
+		u8 *byte = &config->shadow[pos + lane];
+		u8 mask = bits >> 8 * lane;
+
+		if (mask)
+			*byte = (*byte & ~mask) | (value >> 8 * lane & mask);
+	}
+}
+
+static int access_write(struct vfio_pci_device *vpci,
+			const struct vfio_pci_config_instance *owner,
+			struct vfio_pci_config_access *access)
+{
+	const struct vfio_pci_config_hook *hook = access_hook(owner, access);
+	struct vfio_pci_config *config = &vpci->config;
+	u32 virt = vfio_pci_get_le32(config->virt + access->pos);
+	u32 write = vfio_pci_get_le32(config->write + access->pos) & access->mask;
+	int ret;
+
+	lockdep_assert_held(&vpci->config_lock);
+
+	access->hardware = write & ~virt;
+	if (hook && hook->begin)
+		hook->begin(vpci, owner->pos, access);
+	shadow_write(config, access->pos, write & virt, access->value);
+	ret = hardware_write(vpci->pdev, access);
+	if (hook && hook->end)
+		hook->end(vpci, owner->pos, access);
+	return ret;
+}
+
+/* ---- the user's accesses ---- */
+
+static bool config_range_ok(const struct vfio_pci_config *config, size_t count, loff_t offset)
+{
+	return offset >= 0 && offset < config->size && count <= config->size - offset;
+}
+
+/**
+ * vfio_pci_config_read - read of the config region
+ * @vpci: the device, awake
+ * @buf: user's buffer
+ * @count: bytes
+ * @offset: in config space
+ *
+ * Context: process context; takes config_lock; touches user memory.
+ * Return: bytes read; if there are none, -EFAULT if the range is not inside of config space or @buf
+ * is bad, or what the hardware access failed with.
+ */
+ssize_t vfio_pci_config_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
+			     loff_t offset)
+{
+	struct vfio_pci_config *config = &vpci->config;
+	unsigned int length;
+	size_t done;
+	int ret = 0;
+
+	if (!count)
+		return 0;
+	if (!config_range_ok(config, count, offset))
+		return -EFAULT;
+
+	for (done = 0; done < count; done += length) {
+		struct vfio_pci_config_access access;
+		u16 pos = offset + done;
+		u8 bytes[4];
+
+		length = access_cut(config, pos, count - done, &access);
+		mutex_lock(&vpci->config_lock);
+		ret = access_read(vpci, access_owner(config, pos), &access);
+		mutex_unlock(&vpci->config_lock);
+		if (ret)
+			break;
+		vfio_pci_put_le32(bytes, access.value);
+		if (copy_to_user(buf + done, bytes + pos % 4, length)) {
+			ret = -EFAULT;
+			break;
+		}
+	}
+	return done ? done : ret;
+}
+
+/**
+ * vfio_pci_config_write - write to the config region
+ * @vpci: the device, awake
+ * @buf: user's buffer
+ * @count: bytes
+ * @offset: in config space
+ *
+ * What may not be written is dropped silently. The write may change the power state of the function
+ * or reset it.
+ *
+ * Context: process context; takes config_lock and memory_lock; touches user memory.
+ * Return: bytes written; if there are none, -EFAULT if the range is not inside of config space or
+ * @buf is bad, or what the hardware access failed with.
+ */
+ssize_t vfio_pci_config_write(struct vfio_pci_device *vpci, const char __user *buf, size_t count,
+			      loff_t offset)
+{
+	struct vfio_pci_config *config = &vpci->config;
+	unsigned int length;
+	size_t done;
+	int ret = 0;
+
+	if (!count)
+		return 0;
+	if (!config_range_ok(config, count, offset))
+		return -EFAULT;
+
+	for (done = 0; done < count; done += length) {
+		struct vfio_pci_config_access access;
+		u16 pos = offset + done;
+		u8 bytes[4] = { };
+
+		length = access_cut(config, pos, count - done, &access);
+		if (copy_from_user(bytes + pos % 4, buf + done, length)) {
+			ret = -EFAULT;
+			break;
+		}
+		access.value = vfio_pci_get_le32(bytes);
+		mutex_lock(&vpci->config_lock);
+		ret = access_write(vpci, access_owner(config, pos), &access);
+		mutex_unlock(&vpci->config_lock);
+		if (ret)
+			break;
+	}
+	return done ? done : ret;
+}
+
+/**
+ * vfio_pci_config_interrupt_pin - which INTx pin the user sees
+ * @vpci: the device, open
+ *
+ * Context: any; the answer is constant while the device is open.
+ * Return: 1 to 4 for A to D, 0 for none.
+ */
+u8 vfio_pci_config_interrupt_pin(struct vfio_pci_device *vpci)
+{
+	return vpci->config.shadow[PCI_INTERRUPT_PIN];
+}
+
+/* ---- what depends on the function ---- */
+
+static void set_dword(struct vfio_pci_config *config, u16 pos, u32 value, u32 write)
+{
+	vfio_pci_put_le32(config->shadow + pos, value);
+	vfio_pci_put_le32(config->write + pos, write);
+}
+
+/* The bits of an address that the decoder of @size bytes looks at */
+static u64 address_bits(u64 size)
+{
+	return size ? ~(BIT_ULL(fls64(size - 1)) - 1) : 0;
+}
+
+/*
+ * The BAR keeps the address of the host as its first value; a VF's BARs start at 0. Returns how
+ * many registers it takes.
+ */
+static unsigned int adapt_bar(struct vfio_pci_config *config, struct pci_dev *pdev,
+			      unsigned int bar)
+{
+	u16 pos = PCI_BASE_ADDRESS_0 + 4 * bar;
+	unsigned long flags = pci_resource_flags(pdev, bar);
+	u64 size = pci_resource_len(pdev, bar);
+	u64 bits = address_bits(size);
+	u32 old = vfio_pci_get_le32(config->shadow + pos);
+	u32 kind;
+
+	if (flags & IORESOURCE_IO) {
+		bits &= ~3ULL;
+		kind = PCI_BASE_ADDRESS_SPACE_IO;
+	} else {
+		bits &= ~0xfULL;
+		kind = flags & IORESOURCE_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0;
+		kind |= flags & IORESOURCE_MEM_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0;
+	}
+	set_dword(config, pos, size ? (old & bits) | kind : 0, bits);
+
+	if (!size || !(kind & PCI_BASE_ADDRESS_MEM_TYPE_64) || bar + 1 == VFIO_PCI_NR_BARS)
+		return 1;
+	old = vfio_pci_get_le32(config->shadow + pos + 4);
+	set_dword(config, pos + 4, old & (bits >> 32), bits >> 32);
+	return 2;
+}
+
+/* The image may come from elsewhere than a BAR; the user finds a BAR of its size all the same. */
+static void adapt_rom(struct vfio_pci_config *config, struct pci_dev *pdev)
+{
+	u64 size = pci_resource_len(pdev, PCI_ROM_RESOURCE);
+	u32 old = vfio_pci_get_le32(config->shadow + PCI_ROM_ADDRESS);
+	u32 bits;
+
+	if (!size && pdev->rom)
+		size = pdev->romlen;
+	bits = address_bits(size) & PCI_ROM_ADDRESS_MASK;
+	set_dword(config, PCI_ROM_ADDRESS, old & bits, bits ? bits | PCI_ROM_ADDRESS_ENABLE : 0);
+}
+
+/* What the hardware of a VF leaves to its PF */
+static void adapt_vf(struct vfio_pci_config *config, struct pci_dev *pdev)
+{
+	vfio_pci_put_le32(config->shadow + PCI_VENDOR_ID, pdev->vendor | (u32)pdev->device << 16);
+	config->virt[PCI_COMMAND] |= PCI_COMMAND_IO;
+	config->shadow[PCI_INTERRUPT_PIN] = 0;
+}
+
+static void adapt_command(struct vfio_pci_config *config, struct pci_dev *pdev)
+{
+	u16 command = 0;
+
+	if (pdev->no_command_memory || pdev->is_virtfn)
+		config->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	pci_user_read_config_word(pdev, PCI_COMMAND, &command);
+	command |= config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY;
+	config->shadow[PCI_COMMAND] = command & (PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+	config->shadow[PCI_COMMAND + 1] = 0;
+}
+
+static void config_adapt(struct vfio_pci_config *config, struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	unsigned int bar;
+
+	for (bar = 0; bar < VFIO_PCI_NR_BARS; bar++) {
+		const u8 *shadow = config->shadow + PCI_BASE_ADDRESS_0 + 4 * bar;
+
+		config->bars[bar] = vfio_pci_get_le32(shadow);
+	}
+	for (bar = 0; bar < VFIO_PCI_NR_BARS; )
+		bar += adapt_bar(config, pdev, bar);
+	adapt_rom(config, pdev);
+	if (pdev->is_virtfn)
+		adapt_vf(config, pdev);
+	adapt_command(config, pdev);
+	if (vpci->intx.hidden || !pdev->irq || pdev->irq == IRQ_NOTCONNECTED)
+		config->shadow[PCI_INTERRUPT_PIN] = 0;
+}
+
+/* ---- open and close ---- */
+
+static u32 device_dword(void *context, u16 pos)
+{
+	u32 value;
+
+	return pci_user_read_config_dword(context, pos, &value) ? ~0U : value;
+}
+
+/* Whoever closes the window of memory.c looks at the shadow of the command register. */
+static void config_publish(struct vfio_pci_device *vpci, const struct vfio_pci_config *config)
+{
+	down_write(&vpci->memory_lock);
+	vpci->config = *config;
+	up_write(&vpci->memory_lock);
+}
+
+/**
+ * vfio_pci_config_open - find the device's capabilities and compile their rules
+ * @vpci: the device, awake and enabled, with bus mastering off
+ *
+ * Context: process context, device opening; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_pci_config_open(struct vfio_pci_device *vpci)
+{
+	const struct vfio_pci_config_source source = {
+		.read = device_dword,
+		.context = vpci->pdev,
+	};
+	bool large = vpci->pdev->cfg_size >= PCI_CFG_SPACE_EXP_SIZE;
+	struct vfio_pci_config config = {
+		.size = large ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE,
+	};
+
+	config.shadow = kvzalloc(4 * config.size, GFP_KERNEL_ACCOUNT);
+	config.instances = kvcalloc(VFIO_PCI_CONFIG_MAX, sizeof(*config.instances),
+				    GFP_KERNEL_ACCOUNT);
+	if (!config.shadow || !config.instances) {
+		kvfree(config.instances);
+		kvfree(config.shadow);
+		return -ENOMEM;
+	}
+	config.virt = config.shadow + config.size;
+	config.write = config.virt + config.size;
+	config.owner = config.write + config.size;
+
+	vfio_pci_config_compile(&config, &source);
+	config_adapt(&config, vpci);
+	config_publish(vpci, &config);
+	return 0;
+}
+
+/**
+ * vfio_pci_config_close - undo vfio_pci_config_open()
+ * @vpci: the device; nobody accesses its config space any more
+ *
+ * Context: process context.
+ */
+void vfio_pci_config_close(struct vfio_pci_device *vpci)
+{
+	const struct vfio_pci_config none = { };
+	struct vfio_pci_config old = vpci->config;
+
+	config_publish(vpci, &none);
+	kvfree(old.instances);
+	kvfree(old.shadow);
+}

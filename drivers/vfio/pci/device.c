@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device fd's side of vfio-pci: open and close, regions, ioctls.
+ *
+ * Open and close are one list of steps in mirrored order (device_open(), device_close()). A device
+ * is given to its user reset, with its bus master off and its BARs claimed, and comes back from the
+ * user the same way, with the config space it had before. A close cannot fail: what a reset by
+ * function does not reach is left as needs_reset, for a reset of the whole set or for the
+ * unbinding.
+ *
+ * Regions are a table by index: what GET_REGION_INFO says, how read() and write() go on.
+ */
+#include <linux/sched/signal.h>
+
+#include "pci.h"
+
+/* ---- open and close ---- */
+
+static int device_prepare_reset(struct vfio_pci_device *vpci)
+{
+	int ret = vfio_pci_reset_function(vpci);
+
+	/* A device that is in somebody's hands is not given away; one that knows no reset is. */
+	if (ret == -EAGAIN)
+		return ret;
+	vpci->can_reset = !ret;
+	vpci->needs_reset = false;
+	return 0;
+}
+
+static int device_save_state(struct vfio_pci_device *vpci)
+{
+	pci_save_state(vpci->pdev);
+	vpci->saved_state = pci_store_saved_state(vpci->pdev);
+	return vpci->saved_state ? 0 : -ENOMEM;
+}
+
+static void device_restore_state(struct vfio_pci_device *vpci)
+{
+	pci_load_and_free_saved_state(vpci->pdev, &vpci->saved_state);
+	pci_restore_state(vpci->pdev);
+}
+
+/* What is known to work from here on: the user's view, then the way to hardware. */
+static int device_open_parts(struct vfio_pci_device *vpci)
+{
+	int ret;
+
+	vfio_pci_intx_open(vpci);
+	vfio_pci_msi_open(vpci);
+	ret = vfio_pci_config_open(vpci);
+	if (ret)
+		return ret;
+	vfio_pci_bars_open(vpci);
+
+	/* Look for the first time whether memory is decoded. */
+	vfio_pci_quiesce(vpci);
+	vfio_pci_resume(vpci);
+	return 0;
+}
+
+static int device_open(struct vfio_device *device)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+	struct pci_dev *pdev = vpci->pdev;
+	int ret;
+
+	ret = vfio_pci_power_open(vpci);
+	if (ret)
+		return ret;
+
+	pci_clear_master(pdev);
+	ret = pci_enable_device(pdev);
+	if (ret)
+		goto err_power;
+	ret = device_prepare_reset(vpci);
+	if (ret)
+		goto err_disable;
+	ret = device_save_state(vpci);
+	if (ret)
+		goto err_disable;
+	ret = device_open_parts(vpci);
+	if (!ret)
+		return 0;
+
+	device_restore_state(vpci);
+err_disable:
+	pci_disable_device(pdev);
+err_power:
+	vfio_pci_power_close(vpci);
+	return ret;
+}
+
+/*
+ * No fd is left, so nobody calls, and no mapping, since a mapping holds its fd. What may still come
+ * is the device's doing (DMA, interrupts) and that of eventfds.
+ */
+static void device_close(struct vfio_device *device)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+	struct pci_dev *pdev = vpci->pdev;
+
+	vfio_pci_power_wake(vpci);
+	pci_clear_master(pdev);
+	vfio_pci_irqs_close(vpci);
+	vfio_pci_ioeventfds_close(vpci);
+	vfio_pci_bars_close(vpci);
+	vfio_pci_config_close(vpci);
+
+	/* The line stays quiet until the reset has taken away its reason. */
+	vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);
+	vpci->needs_reset = !vpci->can_reset || vfio_pci_reset_function(vpci);
+	device_restore_state(vpci);
+	pci_disable_device(pdev);
+	vfio_pci_reset_set(vpci);
+	vfio_pci_power_close(vpci);
+}
+
+/* ---- regions ---- */
+
+/**
+ * struct region - row of the table of regions
+ * @info: fills in size and flags, may add capabilities
+ * @read: the offset is in the region
+ * @write: the offset is in the region; NULL: -EINVAL
+ */
+struct region {
+	int (*info)(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps);
+	ssize_t (*read)(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
+			size_t count, loff_t offset);
+	ssize_t (*write)(struct vfio_pci_device *vpci, unsigned int index,
+			 const char __user *buf, size_t count, loff_t offset);
+};
+
+static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps)
+{
+	const struct vfio_pci_bar *bar = &vpci->bars[info->index];
+
+	info->size = bar->size;
+	if (!bar->size)
+		return 0;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (!bar->can_mmap)
+		return 0;
+	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+
+	/* The whole BAR may be mapped although the MSI-X table is in it. */
+	if (!vpci->msi.table_size || info->index != vpci->msi.table_bar)
+		return 0;
+	return PTR_ERR_OR_ZERO(vfio_info_cap_add(caps, sizeof(struct vfio_info_cap_header),
+						 VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1));
+}
+
+static int rom_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps)
+{
+	info->size = vfio_pci_rom_size(vpci);
+	if (info->size)
+		info->flags = VFIO_REGION_INFO_FLAG_READ;
+	return 0;
+}
+
+static ssize_t rom_read(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
+			size_t count, loff_t offset)
+{
+	return vfio_pci_rom_read(vpci, buf, count, offset);
+}
+
+static int config_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		       struct vfio_info_caps *caps)
+{
+	info->size = vpci->config.size;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	return 0;
+}
+
+static ssize_t config_read(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
+			   size_t count, loff_t offset)
+{
+	return vfio_pci_config_read(vpci, buf, count, offset);
+}
+
+static ssize_t config_write(struct vfio_pci_device *vpci, unsigned int index,
+			    const char __user *buf, size_t count, loff_t offset)
+{
+	return vfio_pci_config_write(vpci, buf, count, offset);
+}
+
+static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
+	[VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX] = {
+		.info = bar_info, .read = vfio_pci_bar_read, .write = vfio_pci_bar_write,
+	},
+	[VFIO_PCI_ROM_REGION_INDEX] = { .info = rom_info, .read = rom_read },
+	[VFIO_PCI_CONFIG_REGION_INDEX] = {
+		.info = config_info, .read = config_read, .write = config_write,
+	},
+};
+
+static const struct region *region_at(loff_t pos)
+{
+	u64 index = (u64)pos >> VFIO_PCI_OFFSET_SHIFT;
+
+	return index < ARRAY_SIZE(regions) ? &regions[index] : NULL;
+}
+
+static ssize_t device_read(struct vfio_device *device, char __user *buf, size_t count, loff_t *pos)
+{
+	const struct region *region = region_at(*pos);
+	ssize_t ret;
+
+	if (!region || !region->read)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	ret = region->read(to_vfio_pci(device), region - regions, buf, count,
+			   *pos & VFIO_PCI_OFFSET_MASK);
+	if (ret > 0)
+		*pos += ret;
+	return ret;
+}
+
+static ssize_t device_write(struct vfio_device *device, const char __user *buf, size_t count,
+			    loff_t *pos)
+{
+	const struct region *region = region_at(*pos);
+	ssize_t ret;
+
+	if (!region || !region->write)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	ret = region->write(to_vfio_pci(device), region - regions, buf, count,
+			    *pos & VFIO_PCI_OFFSET_MASK);
+	if (ret > 0)
+		*pos += ret;
+	return ret;
+}
+
+static int device_mmap(struct vfio_device *device, struct vm_area_struct *vma)
+{
+	return vfio_pci_bar_mmap(to_vfio_pci(device), vma);
+}
+
+/* ---- ioctls ---- */
+
+static long device_info(void *owner, struct vfio_call *call)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+	struct vfio_device_info *info = call->data;
+
+	info->flags = VFIO_DEVICE_FLAGS_PCI;
+	if (vpci->can_reset)
+		info->flags |= VFIO_DEVICE_FLAGS_RESET;
+	info->num_regions = VFIO_PCI_NUM_REGIONS;
+	info->num_irqs = VFIO_PCI_NUM_IRQS;
+	return 0;
+}
+
+static long device_region_info(void *owner, struct vfio_call *call)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+	struct vfio_region_info *info = call->data;
+	int ret;
+
+	if (info->index >= ARRAY_SIZE(regions) || !regions[info->index].info)
+		return -EINVAL;
+
+	info->flags = 0;
+	info->size = 0;
+	info->offset = vfio_pci_region_offset(info->index);
+	ret = regions[info->index].info(vpci, info, &call->caps);
+	if (call->caps.size)
+		info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	return ret;
+}
+
+static long device_irq_info(void *owner, struct vfio_call *call)
+{
+	struct vfio_irq_info *info = call->data;
+
+	if (info->index >= VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	info->flags = vfio_pci_irq_flags(to_vfio_pci(owner), info->index);
+	info->count = vfio_pci_irq_count(owner, info->index);
+	return 0;
+}
+
+static long device_set_irqs(void *owner, struct vfio_call *call)
+{
+	struct vfio_irq_request request;
+	long ret;
+
+	ret = vfio_irq_request_get(call, VFIO_PCI_NUM_IRQS, vfio_pci_irq_count, owner, &request);
+	if (ret)
+		return ret;
+	ret = vfio_pci_set_irqs(to_vfio_pci(owner), &request);
+	vfio_irq_request_put(&request);
+	return ret;
+}
+
+static long device_reset(void *owner, unsigned long arg)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+
+	return vpci->can_reset ? vfio_pci_reset_function(vpci) : -EINVAL;
+}
+
+static const struct vfio_ioctl device_ioctls[] = {
+	{
+		.cmd = VFIO_DEVICE_GET_INFO,
+		.min = offsetofend(struct vfio_device_info, num_irqs),
+		.back = sizeof(struct vfio_device_info),
+		.cap_offset = offsetof(struct vfio_device_info, cap_offset),
+		.flags = ~0,
+		.handler = device_info,
+	}, {
+		.cmd = VFIO_DEVICE_GET_REGION_INFO,
+		.min = sizeof(struct vfio_region_info),
+		.back = sizeof(struct vfio_region_info),
+		.cap_offset = offsetof(struct vfio_region_info, cap_offset),
+		.flags = ~0,
+		.handler = device_region_info,
+	}, {
+		.cmd = VFIO_DEVICE_GET_IRQ_INFO,
+		.min = sizeof(struct vfio_irq_info),
+		.back = sizeof(struct vfio_irq_info),
+		.flags = ~0,
+		.handler = device_irq_info,
+	}, {
+		.cmd = VFIO_DEVICE_SET_IRQS,
+		.min = offsetofend(struct vfio_irq_set, count),
+		.flags = ~0,
+		.handler = device_set_irqs,
+	}, {
+		.cmd = VFIO_DEVICE_RESET,
+		.plain = device_reset,
+	}, {
+		.cmd = VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+		.min = offsetofend(struct vfio_pci_hot_reset_info, count),
+		.back = offsetofend(struct vfio_pci_hot_reset_info, count),
+		.flags = ~0,
+		.handler = vfio_pci_hot_reset_info,
+	}, {
+		.cmd = VFIO_DEVICE_PCI_HOT_RESET,
+		.min = offsetofend(struct vfio_pci_hot_reset, count),
+		.handler = vfio_pci_hot_reset,
+	}, {
+		.cmd = VFIO_DEVICE_IOEVENTFD,
+		.min = offsetofend(struct vfio_device_ioeventfd, fd),
+		.flags = VFIO_DEVICE_IOEVENTFD_SIZE_MASK,
+		.handler = vfio_pci_ioeventfd,
+	},
+};
+
+static const struct vfio_feature device_features[] = {
+	{
+		.id = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.handler = vfio_pci_low_power_enter,
+	}, {
+		.id = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.min = sizeof(struct vfio_device_low_power_entry_with_wakeup),
+		.handler = vfio_pci_low_power_enter_wakeup,
+	}, {
+		.id = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.handler = vfio_pci_low_power_exit,
+	},
+};
+
+/* ---- the core's questions ---- */
+
+static int device_init(struct vfio_device *device)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+
+	vpci->pdev = to_pci_dev(device->dev);
+	mutex_init(&vpci->config_lock);
+	init_rwsem(&vpci->memory_lock);
+	mutex_init(&vpci->ioeventfds_lock);
+	INIT_LIST_HEAD(&vpci->ioeventfds);
+	mutex_init(&vpci->irq_lock);
+	vpci->irq_index = VFIO_PCI_NUM_IRQS;
+	spin_lock_init(&vpci->intx.lock);
+	xa_init(&vpci->msi.vectors);
+	return 0;
+}
+
+/* Names are a BDF and, behind a blank, options, of which this device knows none. */
+static int device_match(struct vfio_device *device, char *name)
+{
+	const char *own = pci_name(to_vfio_pci(device)->pdev);
+	size_t length = strlen(own);
+
+	if (strncmp(name, own, length) || (name[length] && name[length] != ' '))
+		return 0;
+	return *skip_spaces(name + length) ? -EINVAL : 1;
+}
+
+static void device_request(struct vfio_device *device, unsigned int count)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+
+	if (vfio_pci_trigger_fire(&vpci->req_trigger)) {
+		if (!(count % 10))
+			pci_notice_ratelimited(vpci->pdev,
+					       "Relaying device request to user (#%u)\n", count);
+	} else if (!count) {
+		pci_warn(vpci->pdev,
+			 "No device request channel registered, blocked until released by user\n");
+	}
+}
+
+const struct vfio_device_ops vfio_pci_device_ops = {
+	.name = "vfio-pci",
+	.init = device_init,
+	.open_device = device_open,
+	.close_device = device_close,
+	.read = device_read,
+	.write = device_write,
+	.mmap = device_mmap,
+	.request = device_request,
+	.match = device_match,
+	.ioctls = device_ioctls,
+	.nr_ioctls = ARRAY_SIZE(device_ioctls),
+	.features = device_features,
+	.nr_features = ARRAY_SIZE(device_features),
+};

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The PCI driver: which functions it takes, and what it does when they come and go.
+ *
+ * Nothing is taken by itself: the administrator names a function by driver_override, or an id by
+ * new_id or the parameter ids. A function that must not be in a user's hands is refused.
+ */
+#include <linux/aperture.h>
+#include <linux/module.h>
+#include <linux/pm_runtime.h>
+#include <linux/vgaarb.h>
+
+#include "pci.h"
+
+static char ids[1024];
+module_param_string(ids, ids, sizeof(ids), 0);
+MODULE_PARM_DESC(ids, "Ids to take at load: vendor:device[:subvendor[:subdevice[:class[:class_mask]]]], separated by commas");
+
+static bool nointxmask;
+module_param(nointxmask, bool, 0644);
+MODULE_PARM_DESC(nointxmask, "Do not mask INTx by the command register; the line is then not shared. Counts when a device is bound");
+
+static bool disable_idle_d3;
+module_param(disable_idle_d3, bool, 0644);
+MODULE_PARM_DESC(disable_idle_d3, "Keep unused devices in D0. Counts when a device is bound");
+
+static bool disable_denylist;
+module_param(disable_denylist, bool, 0444);
+MODULE_PARM_DESC(disable_denylist, "Take devices known to be unsafe in a user's hands");
+
+/* A user of these can stop the machine (QAT) or get at memory it does not own (DSA, IAX). */
+static const struct pci_device_id denied[] = {
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C3XXX) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C3XXX_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C62X) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C62X_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_DH895XCC) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_DH895XCC_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_DSA_SPR0) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_IAX_SPR0) },
+	{}
+};
+
+/* XL710, X722 and X550: INTx can neither be masked nor seen in the status register. */
+static const struct pci_device_id without_intx[] = {
+	{ PCI_VDEVICE(INTEL, 0x1572) },
+	{ PCI_VDEVICE(INTEL, 0x1574) },
+	{ PCI_VDEVICE(INTEL, 0x1580) },
+	{ PCI_VDEVICE(INTEL, 0x1581) },
+	{ PCI_VDEVICE(INTEL, 0x1583) },
+	{ PCI_VDEVICE(INTEL, 0x1584) },
+	{ PCI_VDEVICE(INTEL, 0x1585) },
+	{ PCI_VDEVICE(INTEL, 0x1586) },
+	{ PCI_VDEVICE(INTEL, 0x1587) },
+	{ PCI_VDEVICE(INTEL, 0x1588) },
+	{ PCI_VDEVICE(INTEL, 0x1589) },
+	{ PCI_VDEVICE(INTEL, 0x158a) },
+	{ PCI_VDEVICE(INTEL, 0x158b) },
+	{ PCI_VDEVICE(INTEL, 0x37d0) },
+	{ PCI_VDEVICE(INTEL, 0x37d1) },
+	{ PCI_VDEVICE(INTEL, 0x37d2) },
+	{ PCI_VDEVICE(INTEL, 0x1563) },
+	{}
+};
+
+static int driver_refuses(struct pci_dev *pdev)
+{
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return -EINVAL;
+	if (pci_match_id(denied, pdev)) {
+		if (!disable_denylist) {
+			pci_warn(pdev, "%04x:%04x is in vfio-pci's denylist, not taken\n",
+				 pdev->vendor, pdev->device);
+			return -EINVAL;
+		}
+		pci_warn(pdev, "%04x:%04x is in vfio-pci's denylist, taken nevertheless\n",
+			 pdev->vendor, pdev->device);
+	}
+	/* The VFs' users must not lose their PF's driver. */
+	if (pci_num_vf(pdev))
+		return -EBUSY;
+	return 0;
+}
+
+/* ---- VGA ---- */
+
+/* The user may switch legacy decoding on at any time, so the arbiter must always count on it. */
+static unsigned int vga_decodes(struct pci_dev *pdev, bool single)
+{
+	return VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM | VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM;
+}
+
+/* Take the display from the firmware's framebuffer and join the VGA arbiter. */
+static int vga_join(struct pci_dev *pdev)
+{
+	int ret;
+
+	if (!pci_is_vga(pdev))
+		return 0;
+	ret = aperture_remove_conflicting_pci_devices(pdev, "vfio-pci");
+	if (ret)
+		return ret;
+	ret = vga_client_register(pdev, vga_decodes);
+	if (ret)
+		return ret;
+	vga_set_legacy_decoding(pdev, vga_decodes(pdev, false));
+	return 0;
+}
+
+static void vga_leave(struct pci_dev *pdev)
+{
+	if (pci_is_vga(pdev))
+		vga_client_unregister(pdev);
+}
+
+/* ---- devices come and go ---- */
+
+/* Functions on a root bus and VFs are reset by themselves; others with their slot, or their bus. */
+static void *set_id(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+
+	if (pdev->is_virtfn || pci_is_root_bus(pdev->bus))
+		return vpci;
+	return pci_probe_reset_slot(pdev->slot) ? (void *)pdev->bus : pdev->slot;
+}
+
+/* From here on no common reset counts on the device, whoever may still hold its memory. */
+static void set_leave(struct vfio_pci_device *vpci)
+{
+	mutex_lock(&vpci->vdev.set->lock);
+	list_del_init(&vpci->vdev.set_node);
+	mutex_unlock(&vpci->vdev.set->lock);
+}
+
+static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct vfio_pci_device *vpci;
+	int ret;
+
+	ret = driver_refuses(pdev);
+	if (ret)
+		return ret;
+	vpci = vfio_alloc_device(vfio_pci_device, vdev, &pdev->dev, &vfio_pci_device_ops);
+	if (IS_ERR(vpci))
+		return PTR_ERR(vpci);
+	vpci->intx.hidden = pci_match_id(without_intx, pdev);
+	vpci->no_command_mask = nointxmask;
+	pci_set_drvdata(pdev, vpci);
+
+	ret = vga_join(pdev);
+	if (ret)
+		goto err_put;
+	ret = vfio_assign_device_set(&vpci->vdev, set_id(vpci));
+	if (ret)
+		goto err_vga;
+	vfio_pci_power_probe(vpci, disable_idle_d3);
+	ret = vfio_register_group_dev(&vpci->vdev);
+	if (!ret)
+		return 0;
+
+	vfio_pci_power_remove(vpci);
+	set_leave(vpci);
+err_vga:
+	vga_leave(pdev);
+err_put:
+	pci_set_drvdata(pdev, NULL);
+	vfio_put_device(&vpci->vdev);
+	return ret;
+}
+
+static void vfio_pci_remove(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
+	WRITE_ONCE(vpci->leaving, true);
+	vfio_unregister_group_dev(&vpci->vdev);
+	set_leave(vpci);
+	vfio_pci_power_remove(vpci);
+
+	/* What the last close could not do without that lock. */
+	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
+		pci_reset_function_locked(pdev);
+
+	vga_leave(pdev);
+	pci_set_drvdata(pdev, NULL);
+	vfio_put_device(&vpci->vdev);
+}
+
+/* An uncorrectable error: tell the user, who alone knows what it means. */
+static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	vfio_pci_trigger_fire(&vpci->err_trigger);
+	return PCI_ERS_RESULT_CAN_RECOVER;
+}
+
+static const struct pci_error_handlers vfio_pci_error_handlers = {
+	.error_detected = vfio_pci_error_detected,
+};
+
+/* Matches everything, but only by driver_override: user space finds us by the alias it makes. */
+static const struct pci_device_id vfio_pci_table[] = {
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },
+	{}
+};
+MODULE_DEVICE_TABLE(pci, vfio_pci_table);
+
+static struct pci_driver vfio_pci_driver = {
+	.name = "vfio-pci",
+	.id_table = vfio_pci_table,
+	.probe = vfio_pci_probe,
+	.remove = vfio_pci_remove,
+	.err_handler = &vfio_pci_error_handlers,
+	.driver.pm = &vfio_pci_pm_ops,
+	.driver_managed_dma = true,
+};
+
+/* ---- ids= ---- */
+
+static void id_add(const char *text)
+{
+	unsigned int subvendor = PCI_ANY_ID, subdevice = PCI_ANY_ID, class = 0, class_mask = 0;
+	unsigned int vendor, device;
+	int ret;
+
+	ret = sscanf(text, "%x:%x:%x:%x:%x:%x", &vendor, &device, &subvendor, &subdevice, &class,
+		     &class_mask);
+	if (ret < 2) {
+		pr_warn("vfio_pci: \"%s\" is no id\n", text);
+		return;
+	}
+	ret = pci_add_dynid(&vfio_pci_driver, vendor, device, subvendor, subdevice, class,
+			    class_mask, 0);
+	if (ret)
+		pr_warn("vfio_pci: cannot add [%04x:%04x]: %d\n", vendor, device, ret);
+	else
+		pr_info("vfio_pci: add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n", vendor, device,
+			subvendor, subdevice, class, class_mask);
+}
+
+static void ids_add(void)
+{
+	char *rest = ids, *text;
+
+	while ((text = strsep(&rest, ","))) {
+		if (*text)
+			id_add(text);
+	}
+}
+
+static int __init vfio_pci_init(void)
+{
+	int ret;
+
+	ret = pci_register_driver(&vfio_pci_driver);
+	if (ret)
+		return ret;
+	ids_add();
+	if (disable_denylist)
+		pr_warn("vfio_pci: the denylist is not in force\n");
+	return 0;
+}
+
+static void __exit vfio_pci_exit(void)
+{
+	pci_unregister_driver(&vfio_pci_driver);
+}
+
+module_init(vfio_pci_init);
+module_exit(vfio_pci_exit);
+
+MODULE_DESCRIPTION("VFIO for PCI functions");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(VFIO_NS);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes to BARs that a user's eventfd makes.
+ *
+ * An ioeventfd writes a fixed value to a fixed place when its eventfd is signalled: in the context
+ * of whoever signals if memory_lock is free, else in a worker. The list of them is guarded by
+ * ioeventfds_lock; an entry does not change once its hook is in place, so the callbacks need only
+ * memory_lock.
+ */
+#include <linux/log2.h>
+#include <linux/slab.h>
+
+#include "pci.h"
+
+#define MAX_IOEVENTFDS	1000
+
+/**
+ * struct ioeventfd - a write that an eventfd makes
+ * @node: in vfio_pci_device.ioeventfds
+ * @hook: on the user's eventfd
+ * @bar: which BAR
+ * @width: bytes
+ * @offset: in the BAR
+ * @data: what is written
+ */
+struct ioeventfd {
+	struct list_head node;
+	struct vfio_virqfd *hook;
+	unsigned int bar;
+	unsigned int width;
+	u64 offset;
+	u64 data;
+};
+
+static void ioeventfd_write(struct vfio_pci_device *vpci, const struct ioeventfd *entry)
+{
+	vfio_pci_bar_poke(vpci, entry->bar, entry->offset, entry->width, entry->data);
+}
+
+/* May run with interrupts off. */
+static bool ioeventfd_now(void *owner, void *data)
+{
+	struct vfio_pci_device *vpci = owner;
+
+	if (!down_read_trylock(&vpci->memory_lock))
+		return true;
+	ioeventfd_write(vpci, data);
+	up_read(&vpci->memory_lock);
+	return false;
+}
+
+static void ioeventfd_later(void *owner, void *data)
+{
+	struct vfio_pci_device *vpci = owner;
+
+	down_read(&vpci->memory_lock);
+	ioeventfd_write(vpci, data);
+	up_read(&vpci->memory_lock);
+}
+
+static int ioeventfd_decode(struct vfio_pci_device *vpci, const struct vfio_device_ioeventfd *arg,
+			    struct ioeventfd *entry)
+{
+	u64 index = arg->offset >> VFIO_PCI_OFFSET_SHIFT;
+
+	entry->width = arg->flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
+	entry->offset = arg->offset & VFIO_PCI_OFFSET_MASK;
+	entry->data = arg->data;
+	if (index >= VFIO_PCI_NR_BARS || arg->fd < -1 || !is_power_of_2(entry->width))
+		return -EINVAL;
+	entry->bar = index;
+	return vfio_pci_bar_allows(vpci, entry->bar, entry->offset, entry->width);
+}
+
+static struct ioeventfd *ioeventfd_find(struct vfio_pci_device *vpci,
+					const struct ioeventfd *like)
+{
+	struct ioeventfd *entry;
+
+	lockdep_assert_held(&vpci->ioeventfds_lock);
+
+	list_for_each_entry(entry, &vpci->ioeventfds, node) {
+		if (entry->bar == like->bar && entry->offset == like->offset &&
+		    entry->width == like->width && entry->data == like->data)
+			return entry;
+	}
+	return NULL;
+}
+
+static void ioeventfd_remove(struct vfio_pci_device *vpci, struct ioeventfd *entry)
+{
+	lockdep_assert_held(&vpci->ioeventfds_lock);
+
+	list_del(&entry->node);
+	vpci->nr_ioeventfds--;
+	/* Waits until no callback uses the entry. */
+	vfio_virqfd_unhook(&entry->hook);
+	kfree(entry);
+}
+
+static int ioeventfd_add(struct vfio_pci_device *vpci, const struct ioeventfd *like, int fd)
+{
+	const struct vfio_virqfd model = {
+		.owner = vpci,
+		.handler = ioeventfd_now,
+		.thread = ioeventfd_later,
+	};
+	struct ioeventfd *entry;
+	int ret;
+
+	if (vpci->nr_ioeventfds >= MAX_IOEVENTFDS)
+		return -ENOSPC;
+	entry = kmemdup(like, sizeof(*like), GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return -ENOMEM;
+	ret = vfio_virqfd_hook(&entry->hook, fd, &model, entry);
+	if (ret) {
+		kfree(entry);
+		return ret;
+	}
+	list_add(&entry->node, &vpci->ioeventfds);
+	vpci->nr_ioeventfds++;
+	return 0;
+}
+
+/**
+ * vfio_pci_ioeventfd - VFIO_DEVICE_IOEVENTFD
+ * @owner: the device
+ * @call: struct vfio_device_ioeventfd
+ *
+ * Context: process context; takes ioeventfds_lock.
+ * Return: 0; -EINVAL for a place or width that cannot be written; -EEXIST, -ENODEV, -ENOSPC for one
+ * that there is, is not, is too many; -EBADF; -ENOMEM.
+ */
+long vfio_pci_ioeventfd(void *owner, struct vfio_call *call)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+	const struct vfio_device_ioeventfd *arg = call->data;
+	struct ioeventfd like = {}, *entry;
+	int ret;
+
+	ret = ioeventfd_decode(vpci, arg, &like);
+	if (ret)
+		return ret;
+
+	mutex_lock(&vpci->ioeventfds_lock);
+	entry = ioeventfd_find(vpci, &like);
+	if (arg->fd >= 0)
+		ret = entry ? -EEXIST : ioeventfd_add(vpci, &like, arg->fd);
+	else if (entry)
+		ioeventfd_remove(vpci, entry);
+	else
+		ret = -ENODEV;
+	mutex_unlock(&vpci->ioeventfds_lock);
+	return ret;
+}
+
+/**
+ * vfio_pci_ioeventfds_close - remove all ioeventfds
+ * @vpci: the device, being closed
+ *
+ * Context: process context; sleeps until no callback runs.
+ */
+void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpci)
+{
+	struct ioeventfd *entry, *next;
+
+	mutex_lock(&vpci->ioeventfds_lock);
+	list_for_each_entry_safe(entry, next, &vpci->ioeventfds, node)
+		ioeventfd_remove(vpci, entry);
+	mutex_unlock(&vpci->ioeventfds_lock);
+}

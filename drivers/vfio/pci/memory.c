@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * May the device's memory be touched?
+ *
+ * A processor that reads a BAR of a function which does not decode, sleeps or is being reset may be
+ * stopped by a machine check. So nobody of ours touches a BAR but under memory_lock and after
+ * vfio_pci_memory_enabled() said yes, and a page of a BAR is in a user's page table only while the
+ * answer is yes.
+ *
+ * What may change the answer is done in a window: vfio_pci_quiesce() takes the lock and takes all
+ * pages of the BARs from all page tables; inside, nobody gets at the memory; vfio_pci_resume()
+ * looks at the function, keeps the answer and unlocks. Users' next accesses fault and are served,
+ * or not.
+ *
+ * The kernel itself sometimes needs the memory while the user has decoding off: the MSI-X table and
+ * the ROM. vfio_pci_decode_begin() and vfio_pci_decode_end() switch it on for a moment.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+
+#include "pci.h"
+
+/**
+ * vfio_pci_memory_enabled - do the function's memory BARs answer?
+ * @vpci: the device
+ *
+ * Context: memory_lock held; the answer holds as long as the lock is.
+ * Return: whether they do.
+ */
+bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held(&vpci->memory_lock);
+
+	return vpci->memory_on;
+}
+
+/*
+ * The truth is in the command register, but for a VF, which has no bit of its own there: for it the
+ * bit that the user wrote lies in the shadow.
+ */
+static bool memory_decoded(struct vfio_pci_device *vpci)
+{
+	const struct vfio_pci_config *config = &vpci->config;
+	struct pci_dev *pdev = vpci->pdev;
+	u16 command;
+
+	if (vpci->low_power || pdev->current_state != PCI_D0)
+		return false;
+	if (config->virt && config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY)
+		return config->shadow[PCI_COMMAND] & PCI_COMMAND_MEMORY;
+	if (pdev->no_command_memory)
+		return true;
+	return !pci_read_config_word(pdev, PCI_COMMAND, &command) &&
+	       command & PCI_COMMAND_MEMORY && !PCI_POSSIBLE_ERROR(command);
+}
+
+static void memory_zap(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	vpci->memory_on = false;
+	unmap_mapping_range(vpci->vdev.inode->i_mapping, 0,
+			    vfio_pci_region_offset(VFIO_PCI_ROM_REGION_INDEX), 1);
+}
+
+/**
+ * vfio_pci_quiesce - open the window: from here on nobody touches the device's memory
+ * @vpci: the device
+ *
+ * Context: process context; takes memory_lock, which vfio_pci_resume() gives back. The caller
+ * touches no user memory in between.
+ */
+void vfio_pci_quiesce(struct vfio_pci_device *vpci)
+{
+	down_write(&vpci->memory_lock);
+	memory_zap(vpci);
+}
+
+/**
+ * vfio_pci_quiesce_in_set - open the windows of several devices
+ * @vpci: one of them
+ *
+ * Several memory_locks may be held at a time only by the holder of the lock of the set, so there is
+ * no order among them to keep.
+ *
+ * Context: as vfio_pci_quiesce(); the lock of the device's set is held.
+ */
+void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held(&vpci->vdev.set->lock);
+
+	down_write_nest_lock(&vpci->memory_lock, &vpci->vdev.set->lock);
+	memory_zap(vpci);
+}
+
+/**
+ * vfio_pci_resume - close the window: whoever may touch the device's memory can do so again
+ * @vpci: the device
+ *
+ * Context: process context; gives back memory_lock.
+ */
+void vfio_pci_resume(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	vpci->memory_on = memory_decoded(vpci);
+	up_write(&vpci->memory_lock);
+}
+
+/**
+ * vfio_pci_command_update - change bits of the command register
+ * @vpci: the device
+ * @clear: bits to clear
+ * @set: bits to set
+ *
+ * The interrupt handler changes INTx Disable in the same register; intx.lock keeps the two from
+ * undoing each other.
+ *
+ * Context: any. The decode bits are changed under memory_lock only.
+ * Return: the register as it was.
+ */
+u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set)
+{
+	unsigned long flags;
+	u16 old, new;
+
+	spin_lock_irqsave(&vpci->intx.lock, flags);
+	pci_read_config_word(vpci->pdev, PCI_COMMAND, &old);
+	new = (old & ~clear) | set;
+	if (new != old)
+		pci_write_config_word(vpci->pdev, PCI_COMMAND, new);
+	spin_unlock_irqrestore(&vpci->intx.lock, flags);
+	return old;
+}
+
+/**
+ * vfio_pci_decode_begin - have the function decode memory for the kernel's own use
+ * @vpci: the device
+ *
+ * Context: process context; takes memory_lock, which vfio_pci_decode_end() gives back.
+ * Return: the command register, for vfio_pci_decode_end().
+ */
+u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci)
+{
+	down_write(&vpci->memory_lock);
+	return vfio_pci_command_update(vpci, 0, PCI_COMMAND_MEMORY);
+}
+
+/**
+ * vfio_pci_decode_end - put decoding back to what the user wants
+ * @vpci: the device
+ * @command: what vfio_pci_decode_begin() returned
+ *
+ * Context: process context; gives back memory_lock.
+ */
+void vfio_pci_decode_end(struct vfio_pci_device *vpci, u16 command)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (!(command & PCI_COMMAND_MEMORY))
+		vfio_pci_command_update(vpci, PCI_COMMAND_MEMORY, 0);
+	up_write(&vpci->memory_lock);
+}

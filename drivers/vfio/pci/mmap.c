@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of BARs in user programs.
+ *
+ * mmap() only notes what is wanted. A page of a BAR enters a page table by a fault, one page or one
+ * PMD at a time, while memory_lock says that the device answers; it leaves it in memory.c, before
+ * the device stops answering. A touch while it does not answer is SIGBUS.
+ *
+ * PUD entries are not made: not every kernel can split them.
+ */
+#include <linux/mm.h>
+
+#include "pci.h"
+
+static vm_fault_t bar_insert(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
+{
+	if (!order)
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	if (order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
+	return VM_FAULT_FALLBACK;
+}
+
+static vm_fault_t bar_fault_order(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct vfio_pci_device *vpci = vma->vm_private_data;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long address = ALIGN_DOWN(vmf->address, size);
+	unsigned int index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	unsigned long pfn;
+
+	if (address < vma->vm_start || vma->vm_end - address < size)
+		return VM_FAULT_FALLBACK;
+
+	pfn = PHYS_PFN(pci_resource_start(vpci->pdev, index));
+	pfn += vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+	pfn += (address - vma->vm_start) >> PAGE_SHIFT;
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return VM_FAULT_FALLBACK;
+
+	/* Someone may reset the device for long: whoever is killed need not wait. */
+	if (down_read_killable(&vpci->memory_lock))
+		return VM_FAULT_SIGBUS;
+	if (vfio_pci_memory_enabled(vpci))
+		ret = bar_insert(vmf, pfn, order);
+	up_read(&vpci->memory_lock);
+	return ret;
+}
+
+static vm_fault_t bar_fault(struct vm_fault *vmf)
+{
+	return bar_fault_order(vmf, 0);
+}
+
+static const struct vm_operations_struct bar_vm_ops = {
+	.fault = bar_fault,
+	.huge_fault = VM_HUGE_PFNMAP_FAULT(bar_fault_order),
+};
+
+/**
+ * vfio_pci_bar_mmap - map a part of a BAR
+ * @vpci: the device
+ * @vma: the mapping; its pgoff is a place in the device fd
+ *
+ * Context: process context, mmap_lock held for writing.
+ * Return: 0; -EINVAL if the region cannot be mapped, for a private mapping, and for what reaches
+ * behind the BAR; or why the BAR could not be claimed.
+ */
+int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma)
+{
+	unsigned long index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
+	unsigned long first = vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+	struct vfio_pci_bar *bar;
+
+	if (index >= VFIO_PCI_NR_BARS || !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	bar = &vpci->bars[index];
+	if (bar->error)
+		return bar->error;
+	if (!bar->can_mmap || first + vma_pages(vma) > PAGE_ALIGN(bar->size) >> PAGE_SHIFT)
+		return -EINVAL;
+
+	vma->vm_private_data = vpci;
+	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &bar_vm_ops;
+	return 0;
+}

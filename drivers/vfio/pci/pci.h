@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio-pci: the device, grouped by the file that owns each part.
+ *
+ * Locks, outermost first (the whole order is in drivers/vfio/vfio.h):
+ *
+ *   vdev.set->lock	open, close, resets of several devices at once (the core's)
+ *   irq_lock		which interrupts are set up
+ *   config_lock	the config shadow: one access at a time
+ *   memory_lock	may the device's memory be touched? Readers touch BARs, the writer changes
+ *			the answer. The fault handler takes it under mmap_lock, so never touch
+ *			user memory under it
+ *   intx.lock		state of the INTx line, taken by its interrupt handler
+ *
+ * ioeventfds_lock guards a list of hooks only; their callbacks take memory_lock for reading but not
+ * ioeventfds_lock.
+ *
+ * Every member says its guard. "open state" is set up by open_device, torn down by close_device and
+ * constant in between.
+ */
+#ifndef _VFIO_PCI_H
+#define _VFIO_PCI_H
+
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/vfio.h>
+#include <linux/xarray.h>
+
+#include "config.h"
+
+/* A region's place in the device fd: its index in the high bits, the offset in it below. */
+#define VFIO_PCI_OFFSET_SHIFT	40
+#define VFIO_PCI_OFFSET_MASK	(BIT_ULL(VFIO_PCI_OFFSET_SHIFT) - 1)
+
+#define VFIO_PCI_NR_BARS	PCI_STD_NUM_BARS
+
+struct eventfd_ctx;
+struct pci_saved_state;
+
+/**
+ * struct vfio_pci_bar - bar.c: one base address register
+ * @io: kernel mapping, made at open; NULL where the BAR is absent or could not be claimed
+ * @size: bytes, 0 for an absent BAR; open state
+ * @error: why @io is NULL: 0 for an absent BAR; open state
+ * @ports: I/O ports, not memory; open state
+ * @can_mmap: memory that the user may map: whole pages, nobody else's bytes in them; open state
+ * @filler: claim on the rest of the page of a BAR smaller than one, or NULL; open state
+ */
+struct vfio_pci_bar {
+	void __iomem *io;
+	resource_size_t size;
+	int error;
+	bool ports;
+	bool can_mmap;
+	struct resource *filler;
+};
+
+/**
+ * struct vfio_pci_intx - intx.c: the level-triggered line
+ *
+ * The line is open only while none of @masked, @disabled_by_command and @held says no; @blocked is
+ * what was last done to the hardware.
+ *
+ * @lock: guards the state against the interrupt handler and the unmask eventfd, and each
+ *	read-modify-write of the command register
+ * @active: the handler is installed; @lock
+ * @blocked: the line is masked in hardware; @lock
+ * @masked: the user, or the handler itself, masked the line; @lock
+ * @disabled_by_command: the user set INTx Disable in the command register; @lock
+ * @held: the device is reset or asleep; @lock
+ * @trigger: signalled on each interrupt; trigger.c, set under irq_lock
+ * @unmask: user's eventfd that unmasks; irq_lock
+ * @name: in /proc/interrupts; irq_lock
+ * @irq: the line's number while @active; irq_lock
+ * @use_command: mask by the command register (PCI 2.3) and share the line; open state
+ * @hidden: the device's INTx does not work, show none; set at probe
+ */
+struct vfio_pci_intx {
+	spinlock_t lock;	/* the line's state, the command register */
+	bool active;
+	bool blocked;
+	bool masked;
+	bool disabled_by_command;
+	bool held;
+	struct eventfd_ctx __rcu *trigger;
+	struct vfio_virqfd *unmask;
+	char *name;
+	int irq;
+	bool use_command;
+	bool hidden;
+};
+
+/**
+ * struct vfio_pci_msi - msi.c: message-signalled interrupts, MSI or MSI-X
+ * @vectors: those with an eventfd, by number; irq_lock
+ * @nr_vectors: allocated when the kind was enabled, 0 while none is; irq_lock
+ * @msix: the kind is MSI-X; irq_lock
+ * @max_msi: vectors that the MSI capability offers; open state
+ * @max_msix: entries of the MSI-X table; open state
+ * @table_bar: BAR that holds the MSI-X table; open state
+ * @table_offset: of the MSI-X table in that BAR; open state
+ * @table_size: bytes of the MSI-X table; 0 without MSI-X; open state
+ */
+struct vfio_pci_msi {
+	struct xarray vectors;
+	unsigned int nr_vectors;
+	bool msix;
+	unsigned int max_msi;
+	unsigned int max_msix;
+	u8 table_bar;
+	u32 table_offset;
+	u32 table_size;
+};
+
+/**
+ * struct vfio_pci_device - one PCI function bound to vfio-pci
+ * @vdev: the core's part; first member
+ * @pdev: the function; immutable
+ * @config: config.c: see config.h
+ * @config_lock: guards the shadow
+ * @memory_lock: memory.c; see above
+ * @memory_on: memory.c: the BARs answer; written as the window closes, memory_lock
+ * @bars: bar.c
+ * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
+ * @ioeventfds: ioeventfd.c: writes that an eventfd makes
+ * @nr_ioeventfds: their number
+ * @irq_lock: guards irq_index, intx, msi and the triggers
+ * @irq_index: which of INTx, MSI and MSI-X is set up, or VFIO_PCI_NUM_IRQS for none; irq_lock
+ * @intx: intx.c
+ * @msi: msi.c
+ * @err_trigger: signalled on an uncorrectable error; trigger.c, set under irq_lock
+ * @req_trigger: signalled when the host wants the device back; trigger.c, set under irq_lock
+ * @saved_state: config space as it was before the first open, restored by the last close
+ * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
+ * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
+ * @low_power: power.c: the user lets the device sleep; memory_lock, written
+ * @can_reset: the function could be reset at open; open state
+ * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
+ * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
+ * @loses_state: power.c: D3hot to D0 is a reset for this function; set at probe
+ * @idle_awake: power.c: stays in D0 while unused (parameter disable_idle_d3, latched at probe)
+ * @no_command_mask: INTx is not masked by command (parameter nointxmask, latched at probe)
+ */
+struct vfio_pci_device {
+	struct vfio_device vdev;
+	struct pci_dev *pdev;
+
+	struct vfio_pci_config config;
+	struct mutex config_lock;	/* config */
+
+	struct rw_semaphore memory_lock;
+	bool memory_on;
+	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
+	struct mutex ioeventfds_lock;	/* the two below */
+	struct list_head ioeventfds;
+	unsigned int nr_ioeventfds;
+
+	struct mutex irq_lock;	/* interrupts and triggers */
+	unsigned int irq_index;
+	struct vfio_pci_intx intx;
+	struct vfio_pci_msi msi;
+	struct eventfd_ctx __rcu *err_trigger;
+	struct eventfd_ctx __rcu *req_trigger;
+
+	struct pci_saved_state *saved_state;
+	struct pci_saved_state *pm_state;
+	struct eventfd_ctx *wakeup;
+	bool low_power;
+	bool can_reset;
+	bool needs_reset;
+	bool leaving;
+	bool loses_state;
+	bool idle_awake;
+	bool no_command_mask;
+};
+
+static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *device)
+{
+	return container_of(device, struct vfio_pci_device, vdev);
+}
+
+static inline u64 vfio_pci_region_offset(u32 index)
+{
+	return (u64)index << VFIO_PCI_OFFSET_SHIFT;
+}
+
+/* trigger.c: an eventfd that may be signalled from any context while it is exchanged */
+void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger,
+			  struct eventfd_ctx *eventfd);
+bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
+
+/* memory.c: is decoding on? and the window in which nobody touches the device's memory */
+bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
+void vfio_pci_resume(struct vfio_pci_device *vpci);
+u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set);
+u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci);
+void vfio_pci_decode_end(struct vfio_pci_device *vpci, u16 command);
+
+/* intx.c */
+void vfio_pci_intx_open(struct vfio_pci_device *vpci);
+int vfio_pci_intx_enable(struct vfio_pci_device *vpci, struct eventfd_ctx *eventfd);
+void vfio_pci_intx_disable(struct vfio_pci_device *vpci);
+void vfio_pci_intx_quiet(struct vfio_pci_device *vpci);
+void vfio_pci_intx_mask(struct vfio_pci_device *vpci);
+void vfio_pci_intx_unmask(struct vfio_pci_device *vpci);
+void vfio_pci_intx_command(struct vfio_pci_device *vpci, bool disabled);
+void vfio_pci_intx_hold(struct vfio_pci_device *vpci);
+void vfio_pci_intx_unhold(struct vfio_pci_device *vpci);
+int vfio_pci_intx_set_unmask(struct vfio_pci_device *vpci, int fd);
+
+/* msi.c: @msix chooses the kind */
+void vfio_pci_msi_open(struct vfio_pci_device *vpci);
+int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, bool msix);
+void vfio_pci_msi_disable(struct vfio_pci_device *vpci);
+int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
+		     struct eventfd_ctx *eventfd);
+void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
+
+/* power.c: vfio_pci_set_power_state() opens the window itself, _locked() is called inside it */
+int vfio_pci_set_power_state(struct vfio_pci_device *vpci, pci_power_t state);
+int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t state);
+void vfio_pci_power_probe(struct vfio_pci_device *vpci, bool idle_awake);
+void vfio_pci_power_remove(struct vfio_pci_device *vpci);
+int vfio_pci_power_open(struct vfio_pci_device *vpci);
+void vfio_pci_power_wake(struct vfio_pci_device *vpci);
+void vfio_pci_power_close(struct vfio_pci_device *vpci);
+int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void __user *data, size_t size);
+int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __user *data,
+				    size_t size);
+int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void __user *data, size_t size);
+extern const struct dev_pm_ops vfio_pci_pm_ops;
+
+/* reset.c: opens the window itself */
+int vfio_pci_reset_function(struct vfio_pci_device *vpci);
+void vfio_pci_reset_set(struct vfio_pci_device *vpci);
+long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
+long vfio_pci_hot_reset(void *owner, struct vfio_call *call);
+
+/* config.c */
+int vfio_pci_config_open(struct vfio_pci_device *vpci);
+void vfio_pci_config_close(struct vfio_pci_device *vpci);
+ssize_t vfio_pci_config_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
+			     loff_t offset);
+ssize_t vfio_pci_config_write(struct vfio_pci_device *vpci, const char __user *buf, size_t count,
+			      loff_t offset);
+u8 vfio_pci_config_interrupt_pin(struct vfio_pci_device *vpci);
+
+/* bar.c */
+void vfio_pci_bars_open(struct vfio_pci_device *vpci);
+void vfio_pci_bars_close(struct vfio_pci_device *vpci);
+ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char __user *buf,
+			  size_t count, loff_t offset);
+ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const char __user *buf,
+			   size_t count, loff_t offset);
+u64 vfio_pci_rom_size(struct vfio_pci_device *vpci);
+ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
+			  loff_t offset);
+int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
+			unsigned int width);
+void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
+		       unsigned int width, u64 data);
+
+/* mmap.c */
+int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma);
+
+/* ioeventfd.c */
+long vfio_pci_ioeventfd(void *owner, struct vfio_call *call);
+void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpci);
+
+/* irq.c */
+u32 vfio_pci_irq_count(struct vfio_device *device, u32 index);
+u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index);
+long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_request *request);
+void vfio_pci_irqs_close(struct vfio_pci_device *vpci);
+
+/* device.c */
+extern const struct vfio_device_ops vfio_pci_device_ops;
+
+#endif

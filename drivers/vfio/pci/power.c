@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Power: D-states, sleep while unused, sleep while the user allows it.
+ *
+ * A bound device that nobody has open sleeps (unless the parameter disable_idle_d3 was set when it
+ * was bound): open takes a runtime-PM reference and close gives it back. The core takes another
+ * around each call on the device fd. With the low-power features the user has the reference of open
+ * given back for a while: then the device sleeps between calls, its BARs are out of reach, and the
+ * first call, or the host, wakes it up.
+ *
+ * A function without No_Soft_Reset loses its config space on the way from D3hot to D0. For those it
+ * is kept here.
+ *
+ * References, for the balance: binding leaves the one that the PCI core took (idle_awake), or gives
+ * it back and takes it at open; low_power means that one was given back.
+ */
+#include <linux/eventfd.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "pci.h"
+
+/* D3, hot or cold, or a state that nobody knows. */
+static bool is_deep(pci_power_t state)
+{
+	return (__force int)state >= (__force int)PCI_D3hot;
+}
+
+static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	bool was_deep = is_deep(pdev->current_state);
+	bool deep = is_deep(state);
+	int ret;
+
+	if (vpci->loses_state && deep && !was_deep)
+		pci_save_state(pdev);
+
+	ret = pci_set_power_state(pdev, state);
+	if (ret || !vpci->loses_state)
+		return ret;
+
+	if (deep && !was_deep) {
+		kfree(vpci->pm_state);
+		vpci->pm_state = pci_store_saved_state(pdev);
+	} else if (was_deep && !deep && vpci->pm_state) {
+		pci_load_and_free_saved_state(pdev, &vpci->pm_state);
+		pci_restore_state(pdev);
+	}
+	return 0;
+}
+
+/**
+ * vfio_pci_set_power_state_locked - change the D-state, inside the window
+ * @vpci: the device
+ * @state: PCI_D0 … PCI_D3hot
+ *
+ * Context: process context, memory_lock held for writing.
+ * Return: 0, -EBUSY if the function has VFs and is to leave D0, -EIO.
+ */
+int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t state)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	/* VFs go down with their PF. */
+	if (state != PCI_D0 && pci_num_vf(vpci->pdev))
+		return -EBUSY;
+	return power_change(vpci, state);
+}
+
+/**
+ * vfio_pci_set_power_state - change the D-state
+ * @vpci: the device
+ * @state: PCI_D0 … PCI_D3hot
+ *
+ * Context: process context; takes memory_lock.
+ * Return: 0, -EBUSY if the function has VFs and is to leave D0, -EIO.
+ */
+int vfio_pci_set_power_state(struct vfio_pci_device *vpci, pci_power_t state)
+{
+	int ret;
+
+	vfio_pci_quiesce(vpci);
+	ret = vfio_pci_set_power_state_locked(vpci, state);
+	vfio_pci_resume(vpci);
+	return ret;
+}
+
+/**
+ * vfio_pci_power_probe - let a device that was just bound sleep
+ * @vpci: the device
+ * @idle_awake: but not this one
+ *
+ * Context: probe.
+ */
+void vfio_pci_power_probe(struct vfio_pci_device *vpci, bool idle_awake)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	u16 control = PCI_PM_CTRL_NO_SOFT_RESET;
+
+	if (pdev->pm_cap)
+		pci_read_config_word(pdev, pdev->pm_cap + PCI_PM_CTRL, &control);
+	vpci->loses_state = !(control & PCI_PM_CTRL_NO_SOFT_RESET);
+	vpci->idle_awake = idle_awake;
+
+	/* After a former driver the state is unknown, and from there the way is to D0 only. */
+	vfio_pci_set_power_state(vpci, PCI_D0);
+	pm_runtime_allow(&pdev->dev);
+	if (!idle_awake)
+		pm_runtime_put(&pdev->dev);
+}
+
+/**
+ * vfio_pci_power_remove - undo vfio_pci_power_probe()
+ * @vpci: the device, closed
+ *
+ * Context: remove, or a probe that fails.
+ */
+void vfio_pci_power_remove(struct vfio_pci_device *vpci)
+{
+	struct device *dev = &vpci->pdev->dev;
+
+	if (!vpci->idle_awake)
+		pm_runtime_get_noresume(dev);
+	pm_runtime_forbid(dev);
+}
+
+/**
+ * vfio_pci_power_open - wake a device up for its user
+ * @vpci: the device
+ *
+ * Context: process context; may sleep.
+ * Return: 0 or why it does not wake up.
+ */
+int vfio_pci_power_open(struct vfio_pci_device *vpci)
+{
+	return vpci->idle_awake ? 0 : pm_runtime_resume_and_get(&vpci->pdev->dev);
+}
+
+/* The runtime-PM reference of open comes back. The caller sees to it that the device is awake. */
+static void low_power_leave(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (!vpci->low_power)
+		return;
+	vpci->low_power = false;
+	pm_runtime_get_noresume(&vpci->pdev->dev);
+	if (vpci->wakeup)
+		eventfd_ctx_put(vpci->wakeup);
+	vpci->wakeup = NULL;
+}
+
+/* ---- features ---- */
+
+/* On success the reference to @wakeup moves to the device. */
+static int low_power_enter(struct vfio_pci_device *vpci, struct eventfd_ctx *wakeup)
+{
+	int ret = 0;
+
+	vfio_pci_quiesce(vpci);
+	if (vpci->low_power) {
+		ret = -EINVAL;
+	} else {
+		vpci->low_power = true;
+		vpci->wakeup = wakeup;
+		/* The core's reference around this very call remains, and puts it to sleep. */
+		pm_runtime_put_noidle(&vpci->pdev->dev);
+	}
+	vfio_pci_resume(vpci);
+	return ret;
+}
+
+/**
+ * vfio_pci_low_power_enter - VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+ * @device: the device
+ * @op: VFIO_DEVICE_FEATURE_SET
+ * @data: none
+ * @size: not looked at
+ *
+ * Context: process context; takes memory_lock.
+ * Return: 0, -EINVAL if already entered.
+ */
+int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void __user *data, size_t size)
+{
+	return low_power_enter(to_vfio_pci(device), NULL);
+}
+
+/**
+ * vfio_pci_low_power_enter_wakeup - VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
+ * @device: the device
+ * @op: VFIO_DEVICE_FEATURE_SET
+ * @data: struct vfio_device_low_power_entry_with_wakeup
+ * @size: at least its size
+ *
+ * Context: process context; takes memory_lock.
+ * Return: 0, -EINVAL if already entered or without an eventfd, -EBADF, -EFAULT.
+ */
+int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __user *data,
+				    size_t size)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry;
+	struct eventfd_ctx *wakeup;
+	int ret;
+
+	if (copy_from_user(&entry, data, sizeof(entry)))
+		return -EFAULT;
+	if (entry.wakeup_eventfd < 0)
+		return -EINVAL;
+	wakeup = eventfd_ctx_fdget(entry.wakeup_eventfd);
+	if (IS_ERR(wakeup))
+		return PTR_ERR(wakeup);
+
+	ret = low_power_enter(to_vfio_pci(device), wakeup);
+	if (ret)
+		eventfd_ctx_put(wakeup);
+	return ret;
+}
+
+/**
+ * vfio_pci_low_power_exit - VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, and the end of it at close
+ * @device: the device, awake
+ * @op: VFIO_DEVICE_FEATURE_SET
+ * @data: none
+ * @size: not looked at
+ *
+ * Context: process context; takes memory_lock.
+ * Return: 0, also if it was not entered.
+ */
+int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void __user *data, size_t size)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+
+	vfio_pci_quiesce(vpci);
+	low_power_leave(vpci);
+	vfio_pci_resume(vpci);
+	return 0;
+}
+
+/**
+ * vfio_pci_power_wake - have a device awake and at work for its close
+ * @vpci: the device, open
+ *
+ * The core does not wake devices up for their close, and the user may have left this one in low
+ * power.
+ *
+ * Context: process context; takes memory_lock.
+ */
+void vfio_pci_power_wake(struct vfio_pci_device *vpci)
+{
+	struct device *dev = &vpci->pdev->dev;
+
+	pm_runtime_get_sync(dev);
+	vfio_pci_low_power_exit(&vpci->vdev, VFIO_DEVICE_FEATURE_SET, NULL, 0);
+	vfio_pci_set_power_state(vpci, PCI_D0);
+	pm_runtime_put_noidle(dev);
+}
+
+/**
+ * vfio_pci_power_close - undo vfio_pci_power_open()
+ * @vpci: the device, awake by vfio_pci_power_wake()
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_pci_power_close(struct vfio_pci_device *vpci)
+{
+	kfree(vpci->pm_state);
+	vpci->pm_state = NULL;
+	if (!vpci->idle_awake)
+		pm_runtime_put(&vpci->pdev->dev);
+}
+
+/* ---- runtime PM ---- */
+
+/* No call on the device fd is under way, and no BAR page is mapped. */
+static int __maybe_unused power_runtime_suspend(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+
+	vfio_pci_intx_hold(vpci);
+	/* The PCI core saves the config space next: not while it is lost in D3hot. */
+	vfio_pci_set_power_state(vpci, PCI_D0);
+	return 0;
+}
+
+static int __maybe_unused power_runtime_resume(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+	struct eventfd_ctx *wakeup;
+
+	vfio_pci_quiesce(vpci);
+	wakeup = vpci->wakeup;
+	vpci->wakeup = NULL;
+	/* Asked for a wake-up, the user wants the device to stay awake from then on. */
+	if (wakeup)
+		low_power_leave(vpci);
+	vfio_pci_resume(vpci);
+
+	if (wakeup) {
+		eventfd_signal(wakeup);
+		eventfd_ctx_put(wakeup);
+	}
+	vfio_pci_intx_unhold(vpci);
+	return 0;
+}
+
+const struct dev_pm_ops vfio_pci_pm_ops = {
+	SET_RUNTIME_PM_OPS(power_runtime_suspend, power_runtime_resume, NULL)
+};

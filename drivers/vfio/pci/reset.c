@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets: of one function, and of all functions that share a slot or a bus ("hot reset").
+ *
+ * A reset is done in the window of memory.c, with the function in D0 and its INTx line held, and
+ * leaves config space as it was: the PCI core saves and restores it. What is in the BARs' registers
+ * is gone, which is the purpose.
+ *
+ * The PCI core wants the device's lock for a reset, which others hold for their own resets or while
+ * they bind and unbind drivers. By the lock order it may only be tried for here. A failed try is
+ * repeated for RESET_PATIENCE_MS outside the window, but not when the holder waits for us.
+ *
+ * A hot reset reaches functions that the caller may not own, so a caller names groups, and each
+ * function that is reached must be a device of ours in one of them. At the last close of a set the
+ * driver owns all of it anyway.
+ */
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/iommu.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "pci.h"
+
+#define RESET_PATIENCE_MS	1000
+#define RESET_PAUSE_MS		10
+
+/* Is it worth another try? Waits for it. */
+static bool reset_again(struct vfio_pci_device *vpci, int ret, unsigned int *waited_ms)
+{
+	if (ret != -EAGAIN || *waited_ms >= RESET_PATIENCE_MS || READ_ONCE(vpci->leaving) ||
+	    fatal_signal_pending(current))
+		return false;
+	msleep(RESET_PAUSE_MS);
+	*waited_ms += RESET_PAUSE_MS;
+	return true;
+}
+
+/* ---- one function ---- */
+
+static int reset_function_once(struct vfio_pci_device *vpci)
+{
+	int ret;
+
+	vfio_pci_intx_hold(vpci);
+	vfio_pci_quiesce(vpci);
+	ret = vfio_pci_set_power_state_locked(vpci, PCI_D0);
+	if (!ret)
+		ret = pci_try_reset_function(vpci->pdev);
+	vfio_pci_resume(vpci);
+	vfio_pci_intx_unhold(vpci);
+	return ret;
+}
+
+/**
+ * vfio_pci_reset_function - reset the function
+ * @vpci: the device, awake
+ *
+ * Context: process context; takes memory_lock. Sleeps as long as the function takes to come back.
+ * Return: 0; -EAGAIN if others would not let go of the device; -ENOTTY if it knows no reset;
+ * -ENODEV if it is gone; or why the reset failed.
+ */
+int vfio_pci_reset_function(struct vfio_pci_device *vpci)
+{
+	unsigned int waited_ms = 0;
+	int ret;
+
+	if (!pci_device_is_present(vpci->pdev))
+		return -ENODEV;
+	do {
+		ret = reset_function_once(vpci);
+	} while (reset_again(vpci, ret, &waited_ms));
+	return ret;
+}
+
+/* ---- the functions that a hot reset reaches ---- */
+
+/**
+ * struct hot_reset - a walk over the functions that a hot reset reaches
+ * @pdev: any of them
+ * @by_slot: the reset is of @pdev's slot, not of its bus
+ * @set: for hot_reset_check(): the devices that may be reset
+ * @devices: for hot_reset_list(): @room entries
+ * @room: number of @devices
+ * @count: functions seen
+ */
+struct hot_reset {
+	struct pci_dev *pdev;
+	bool by_slot;
+	struct vfio_device_set *set;
+	struct vfio_pci_dependent_device *devices;
+	u32 room;
+	u32 count;
+};
+
+/* A visit of one function, and the walk it belongs to. */
+struct hot_reset_visit {
+	struct hot_reset *hot;
+	int (*visit)(struct hot_reset *hot, struct pci_dev *pdev);
+	int ret;
+};
+
+static int hot_reset_probe(struct hot_reset *hot, struct pci_dev *pdev)
+{
+	hot->pdev = pdev;
+	hot->by_slot = !pci_probe_reset_slot(pdev->slot);
+	if (pdev->is_virtfn || (!hot->by_slot && pci_probe_reset_bus(pdev->bus)))
+		return -ENODEV;
+	return 0;
+}
+
+/* Is the function in the slot, or behind a bridge that is? */
+static bool below_slot(const struct pci_dev *pdev, const struct pci_slot *slot)
+{
+	while (pdev && pdev->bus != slot->bus)
+		pdev = pdev->bus->self;
+	return pdev && pdev->slot == slot;
+}
+
+static int hot_reset_visit(struct pci_dev *pdev, void *data)
+{
+	struct hot_reset_visit *visit = data;
+	struct hot_reset *hot = visit->hot;
+
+	if (!hot->by_slot || below_slot(pdev, hot->pdev->slot))
+		visit->ret = visit->visit(hot, pdev);
+	return visit->ret;
+}
+
+static int hot_reset_walk(struct hot_reset *hot,
+			  int (*visit)(struct hot_reset *hot, struct pci_dev *pdev))
+{
+	struct hot_reset_visit data = { .hot = hot, .visit = visit };
+
+	hot->count = 0;
+	pci_walk_bus(hot->pdev->bus, hot_reset_visit, &data);
+	return data.ret;
+}
+
+static int hot_reset_count(struct hot_reset *hot, struct pci_dev *pdev)
+{
+	hot->count++;
+	return 0;
+}
+
+static int hot_reset_list(struct hot_reset *hot, struct pci_dev *pdev)
+{
+	struct iommu_group *group;
+
+	/* There was one less a moment ago. */
+	if (hot->count == hot->room)
+		return -EAGAIN;
+
+	group = iommu_group_get(&pdev->dev);
+	if (!group)
+		return -EPERM;
+	hot->devices[hot->count++] = (struct vfio_pci_dependent_device){
+		.group_id = iommu_group_id(group),
+		.segment = pci_domain_nr(pdev->bus),
+		.bus = pdev->bus->number,
+		.devfn = pdev->devfn,
+	};
+	iommu_group_put(group);
+	return 0;
+}
+
+static int hot_reset_check(struct hot_reset *hot, struct pci_dev *pdev)
+{
+	struct vfio_device *device;
+
+	lockdep_assert_held(&hot->set->lock);
+
+	list_for_each_entry(device, &hot->set->devices, set_node) {
+		if (to_vfio_pci(device)->pdev == pdev)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+/* ---- all functions of a set ---- */
+
+/* Wake all, or none. */
+static int set_wake(struct vfio_device_set *set)
+{
+	struct vfio_device *device;
+	int ret;
+
+	list_for_each_entry(device, &set->devices, set_node) {
+		ret = pm_runtime_resume_and_get(device->dev);
+		if (ret < 0)
+			goto err_put;
+	}
+	return 0;
+
+err_put:
+	list_for_each_entry_continue_reverse(device, &set->devices, set_node)
+		pm_runtime_put(device->dev);
+	return ret;
+}
+
+static void set_let_sleep(struct vfio_device_set *set)
+{
+	struct vfio_device *device;
+
+	list_for_each_entry(device, &set->devices, set_node)
+		pm_runtime_put(device->dev);
+}
+
+static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
+{
+	struct vfio_device *device;
+	int ret;
+
+	list_for_each_entry(device, &set->devices, set_node) {
+		vfio_pci_intx_hold(to_vfio_pci(device));
+		vfio_pci_quiesce_in_set(to_vfio_pci(device));
+		vfio_pci_set_power_state_locked(to_vfio_pci(device), PCI_D0);
+	}
+
+	ret = pci_reset_bus(pdev);
+
+	list_for_each_entry(device, &set->devices, set_node) {
+		vfio_pci_resume(to_vfio_pci(device));
+		vfio_pci_intx_unhold(to_vfio_pci(device));
+	}
+	return ret;
+}
+
+/* The caller has checked that the reset reaches devices of the set only. */
+static int set_reset(struct vfio_pci_device *vpci)
+{
+	struct vfio_device_set *set = vpci->vdev.set;
+	struct vfio_device *device;
+	unsigned int waited_ms = 0;
+	int ret;
+
+	lockdep_assert_held(&set->lock);
+
+	ret = set_wake(set);
+	if (ret)
+		return ret;
+	do {
+		ret = set_reset_once(set, vpci->pdev);
+	} while (reset_again(vpci, ret, &waited_ms));
+
+	list_for_each_entry(device, &set->devices, set_node)
+		to_vfio_pci(device)->needs_reset &= !!ret;
+	set_let_sleep(set);
+	return ret;
+}
+
+static bool set_needs_reset(struct vfio_device_set *set)
+{
+	struct vfio_device *device;
+
+	lockdep_assert_held(&set->lock);
+
+	list_for_each_entry(device, &set->devices, set_node) {
+		if (to_vfio_pci(device)->needs_reset)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * vfio_pci_reset_set - at a close: reset a whole set that is no longer used
+ * @vpci: the device that was closed
+ *
+ * Some functions know no reset of their own. When the last device of their set is closed they are
+ * reset together, if that reaches nobody else.
+ *
+ * Context: process context; the lock of the device's set is held. May sleep.
+ */
+void vfio_pci_reset_set(struct vfio_pci_device *vpci)
+{
+	struct vfio_device_set *set = vpci->vdev.set;
+	struct hot_reset hot = { .set = set };
+
+	if (vfio_device_set_open_count(set) || !set_needs_reset(set))
+		return;
+	if (hot_reset_probe(&hot, vpci->pdev) || hot_reset_walk(&hot, hot_reset_check))
+		return;
+	set_reset(vpci);
+}
+
+/* ---- ioctls ---- */
+
+static int hot_reset_info_list(struct hot_reset *hot, struct vfio_call *call, size_t head_size)
+{
+	int ret;
+
+	hot->room = hot->count;
+	hot->devices = kcalloc(hot->room, sizeof(*hot->devices), GFP_KERNEL_ACCOUNT);
+	if (!hot->devices)
+		return -ENOMEM;
+
+	ret = hot_reset_walk(hot, hot_reset_list);
+	if (!ret && copy_to_user(call->arg + head_size, hot->devices,
+				 hot->count * sizeof(*hot->devices)))
+		ret = -EFAULT;
+	kfree(hot->devices);
+	return ret;
+}
+
+/**
+ * vfio_pci_hot_reset_info - VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
+ * @owner: the device
+ * @call: struct vfio_pci_hot_reset_info
+ *
+ * Context: process context; may sleep.
+ * Return: 0; -ENODEV if neither slot nor bus can be reset; -ENOSPC, with the count filled in, if
+ * the struct is too small; -EPERM if a function has no group; -EAGAIN if one came meanwhile;
+ * -EFAULT.
+ */
+long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call)
+{
+	const size_t head_size = offsetofend(struct vfio_pci_hot_reset_info, count);
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+	struct vfio_pci_hot_reset_info *info = call->data;
+	struct hot_reset hot = {};
+	int ret;
+
+	ret = hot_reset_probe(&hot, vpci->pdev);
+	if (ret)
+		return ret;
+	hot_reset_walk(&hot, hot_reset_count);
+
+	info->flags = 0;
+	info->count = hot.count;
+	if ((call->argsz - head_size) / sizeof(*hot.devices) < hot.count)
+		return copy_to_user(call->arg, info, head_size) ? -EFAULT : -ENOSPC;
+
+	ret = hot_reset_info_list(&hot, call, head_size);
+	info->count = hot.count;
+	return ret;
+}
+
+static bool groups_have_device(struct file **groups, u32 count, struct vfio_device *device)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (vfio_file_has_dev(groups[i], device))
+			return true;
+	}
+	return false;
+}
+
+static int hot_reset_by_groups(struct hot_reset *hot, struct file **groups, u32 count)
+{
+	struct vfio_device *device;
+	int ret;
+
+	lockdep_assert_held(&hot->set->lock);
+
+	ret = hot_reset_walk(hot, hot_reset_check);
+	if (ret)
+		return ret;
+	list_for_each_entry(device, &hot->set->devices, set_node) {
+		if (!groups_have_device(groups, count, device))
+			return -EINVAL;
+	}
+	return set_reset(pci_get_drvdata(hot->pdev));
+}
+
+static int hot_reset_get_groups(struct vfio_call *call, struct file **groups, u32 count)
+{
+	s32 *fds;
+	int ret;
+	u32 i;
+
+	fds = kcalloc(count, sizeof(*fds), GFP_KERNEL_ACCOUNT);
+	if (!fds)
+		return -ENOMEM;
+	ret = vfio_call_tail(call, offsetof(struct vfio_pci_hot_reset, group_fds), fds,
+			     count * sizeof(*fds));
+	for (i = 0; !ret && i < count; i++) {
+		groups[i] = fget(fds[i]);
+		if (!groups[i])
+			ret = -EBADF;
+		else if (!vfio_file_is_group(groups[i]))
+			ret = -EINVAL;
+	}
+	kfree(fds);
+	return ret;
+}
+
+static void hot_reset_put_groups(struct file **groups, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count && groups[i]; i++)
+		fput(groups[i]);
+}
+
+/**
+ * vfio_pci_hot_reset - VFIO_DEVICE_PCI_HOT_RESET
+ * @owner: the device
+ * @call: struct vfio_pci_hot_reset
+ *
+ * Context: process context; takes the lock of the device's set and the memory_lock of all in it.
+ * Return: 0; -ENODEV if neither slot nor bus can be reset; -EINVAL for more groups than functions,
+ * for none, for a file that is no group, and if a function is reached that is in none of the
+ * groups; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
+ */
+long vfio_pci_hot_reset(void *owner, struct vfio_call *call)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(owner);
+	const struct vfio_pci_hot_reset *head = call->data;
+	struct hot_reset hot = { .set = vpci->vdev.set };
+	struct file **groups;
+	int ret;
+
+	ret = hot_reset_probe(&hot, vpci->pdev);
+	if (ret)
+		return ret;
+	hot_reset_walk(&hot, hot_reset_count);
+	if (!head->count || head->count > hot.count)
+		return -EINVAL;
+
+	groups = kcalloc(head->count, sizeof(*groups), GFP_KERNEL_ACCOUNT);
+	if (!groups)
+		return -ENOMEM;
+	ret = hot_reset_get_groups(call, groups, head->count);
+	if (!ret) {
+		mutex_lock(&hot.set->lock);
+		ret = hot_reset_by_groups(&hot, groups, head->count);
+		mutex_unlock(&hot.set->lock);
+	}
+	hot_reset_put_groups(groups, head->count);
+	kfree(groups);
+	return ret;
+}
