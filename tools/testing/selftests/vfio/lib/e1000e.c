@@ -7,11 +7,10 @@
  * and the kind of interrupt is another one by then, so e1000e_stop() comes before each change.
  */
 #include <linux/pci_regs.h>
+#include <sys/ioctl.h>
 
 #include "vfio.h"
 
-#define E1000E_CTRL	0x0000
-#define E1000E_RESET	0x04000000U
 #define E1000E_ICR	0x00c0		/* causes; written with ones to clear */
 #define E1000E_ICS	0x00c8		/* sets causes */
 #define E1000E_IMS	0x00d0		/* lets causes through */
@@ -45,8 +44,8 @@ int e1000e_lower(const struct client *c)
 	return bar_write32(c, 0, E1000E_ICR, ~0U);
 }
 
-/* Resets the card, which stops its timers; e1000e_start() starts it again. */
+/* Resets the function, which stops the card's timers; e1000e_start() starts it again. */
 int e1000e_stop(const struct client *c)
 {
-	return bar_write32(c, 0, E1000E_CTRL, E1000E_RESET);
+	return ioctl(c->device, VFIO_DEVICE_RESET);
 }
