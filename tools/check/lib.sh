@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+#
+# What the checks share. Each check is one test with one line of verdict; its output goes to a log and
+# is shown when it fails. verdict_line closes the run with the sum.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${BUILD:-$top/build}
+packages=$top/tools/packages.sh
+vm=$top/tools/testing/selftests/vfio/vm
+export BUILD=$build
+
+passed=0 failed=0 skipped=0
+mkdir -p "$build/logs"
+
+# verdict NAME COMMAND...: one test; false when it fails. It also does when the command ends well but
+# says something on standard error.
+verdict() {
+	local name=$1 log started=$SECONDS status=0
+
+	shift
+	log=$build/logs/check-${name//[^a-zA-Z0-9.+]/-}.log
+	"$@" >"$log" 2>"$log.err" || status=$?
+	cat "$log.err" >>"$log"
+	[ ! -s "$log.err" ] || status=1
+	if [ $status -eq 0 ]; then
+		passed=$((passed + 1))
+		echo "ok $name ($((SECONDS - started)) s)"
+	else
+		failed=$((failed + 1))
+		tail -n 40 "$log" | sed 's/^/# /'
+		echo "not ok $name (all of it: $log)"
+	fi
+	rm -f "$log.err"
+	return $status
+}
+
+# selftests KERNEL [OPTION...]: boot it, run every program, add up what the last line says.
+selftests() {
+	local log=$build/logs/selftests-${1##*/}.log sum status=0
+
+	"$vm/run" -k "$1" --testbed -t 1500 "${@:2}" -- "$vm/../run.sh" >"$log" 2>&1 || status=$?
+	sum=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
+	if [ -n "$sum" ]; then
+		grep -E '^(ok|not ok) ' "$log" | sed 's/^/  /' || true
+		read -r -a sum <<<"$sum"
+		passed=$((passed + sum[0])) failed=$((failed + sum[1])) skipped=$((skipped + sum[2]))
+	fi
+	if [ -z "${sum[0]}" ] || { [ $status -ne 0 ] && [ "${sum[1]}" -eq 0 ]; }; then
+		failed=$((failed + 1))
+		echo "not ok the virtual machine (status $status)"
+	fi
+	if [ $status -ne 0 ]; then
+		grep -nE '^(# )*not ok|^# (it|the kernel|[0-9]+ of its)|^(# )*# .*(Expected|ASSERT)|^vm:' "$log" |
+			head -n 60 || true
+		tail -n 15 "$log" | sed 's/^/# /'
+		echo "# all of it: $log"
+	fi
+}
+
+# verdict_line: the last line; status 1 when something failed or nothing passed.
+verdict_line() {
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ $failed -eq 0 ] && [ $passed -gt 0 ]
+}
