@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading, as modprobe and the kernel do it. The modules are left loaded, as they were
- * found.
+ * Loading and unloading, as modprobe and the kernel do it. The modules are loaded when it ends, as
+ * they were when it began.
  *
  * VFIO_TEST_LONG in the environment, or a kernel with kmemleak, asks for 200 rounds in place of 5.
  */

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO_DEVICE_FEATURE and VFIO_DEVICE_IOEVENTFD. A module that has one of the two not at all says
+ * ENOTTY, and its tests are skipped; half of it is a failure.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "lib/check.h"
+
+#define GET	VFIO_DEVICE_FEATURE_GET
+#define SET	VFIO_DEVICE_FEATURE_SET
+#define PROBE	VFIO_DEVICE_FEATURE_PROBE
+
+/* VFIO_DEVICE_FEATURE with @size bytes of data behind the head. */
+static int feature(int device, __u32 flags, const void *data, size_t size)
+{
+	union {
+		struct vfio_device_feature head;
+		char bytes[256];
+	} argument = { .head.argsz = sizeof(argument.head) + size, .head.flags = flags };
+
+	if (size)
+		memcpy(argument.head.data, data, size);
+	return ioctl(device, VFIO_DEVICE_FEATURE, &argument);
+}
+
+FIXTURE(feature)
+{
+	struct client c;
+};
+
+FIXTURE_VARIANT(feature)
+{
+	enum test_device kind;
+};
+
+FIXTURE_VARIANT_ADD(feature, edu) { .kind = EDU };
+FIXTURE_VARIANT_ADD(feature, e1000e) { .kind = E1000E };
+
+FIXTURE_SETUP(feature)
+{
+	struct vfio_device_feature none = { 0 };
+
+	if (!open_or_skip(_metadata, &self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	if (ERRNO_OF(ioctl(self->c.device, VFIO_DEVICE_FEATURE, &none)) == ENOTTY) {
+		client_close(&self->c);
+		SKIP(return, "VFIO_DEVICE_FEATURE is not offered");
+	}
+}
+
+FIXTURE_TEARDOWN(feature)
+{
+	client_close(&self->c);
+}
+
+/* Features that a device of this kind has not, and numbers that nobody has: ENOTTY. */
+TEST_F(feature, unknown)
+{
+	static const __u32 ids[] = {
+		VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, VFIO_DEVICE_FEATURE_MIGRATION,
+		VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+		VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+		VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_BUS_MASTER,
+		VFIO_DEVICE_FEATURE_ZPCI_ERROR, 1000, VFIO_DEVICE_FEATURE_MASK,
+	};
+	char data[64] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		EXPECT_ERRNO(ENOTTY, feature(self->c.device, ids[i] | GET, data, sizeof(data)));
+		EXPECT_ERRNO(ENOTTY, feature(self->c.device, ids[i] | SET, data, sizeof(data)));
+		EXPECT_ERRNO(ENOTTY, feature(self->c.device, ids[i] | PROBE, NULL, 0));
+	}
+}
+
+/* GET, SET or PROBE; the first two together only as a question. Else: EINVAL. */
+TEST_F(feature, operations)
+{
+	const __u32 id = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+
+	if (ERRNO_OF(feature(self->c.device, id | PROBE, NULL, 0)) == ENOTTY)
+		SKIP(return, "no power management of the device");
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, id, NULL, 0));
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, id | GET | SET, NULL, 0));
+	for (int bit = 19; bit < 32; bit++)
+		EXPECT_ERRNO(EINVAL, feature(self->c.device, id | SET | 1U << bit, NULL, 0));
+	EXPECT_OK(feature(self->c.device, id | PROBE | SET, NULL, 0));
+	/* What cannot be done is not promised. */
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, id | PROBE | GET, NULL, 0));
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, id | PROBE | GET | SET, NULL, 0));
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, id | GET, NULL, 0));
+}
+
+/* Low power: entered once, left as often as one likes; an access in between works. */
+TEST_F(feature, low_power)
+{
+	const __u32 entry = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY | SET;
+	const __u32 leave = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | SET;
+	__u32 id;
+
+	if (ERRNO_OF(feature(self->c.device, entry | PROBE, NULL, 0)) == ENOTTY)
+		SKIP(return, "no low power feature");
+	id = config_read(&self->c, 0, 4);
+	EXPECT_OK(feature(self->c.device, leave, NULL, 0));
+	ASSERT_OK(feature(self->c.device, entry, NULL, 0));
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, entry, NULL, 0));
+	EXPECT_EQ(id, config_read(&self->c, 0, 4));
+	EXPECT_OK(feature(self->c.device, leave, NULL, 0));
+	EXPECT_OK(feature(self->c.device, leave, NULL, 0));
+	EXPECT_EQ(id, config_read(&self->c, 0, 4));
+	/* Closing while it sleeps. */
+	ASSERT_OK(feature(self->c.device, entry, NULL, 0));
+	client_close(&self->c);
+	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(id, config_read(&self->c, 0, 4));
+}
+
+/* Low power with an eventfd wants one: EINVAL for none, or for too little data. */
+TEST_F(feature, low_power_wakeup)
+{
+	const __u32 entry = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP | SET;
+	struct vfio_device_low_power_entry_with_wakeup data = { .wakeup_eventfd = -1 };
+
+	if (ERRNO_OF(feature(self->c.device, entry | PROBE, NULL, 0)) == ENOTTY)
+		SKIP(return, "no low power feature");
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, entry, &data, sizeof(data)));
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, entry, &data, 4));
+	data.wakeup_eventfd = event_new();
+	for (int round = 0; round < 3; round++) {
+		ASSERT_OK(feature(self->c.device, entry, &data, sizeof(data)));
+		EXPECT_NE(~0U, config_read(&self->c, 0, 4));
+		EXPECT_OK(feature(self->c.device, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | SET, NULL,
+				  0));
+	}
+}
+
+FIXTURE(ioeventfd)
+{
+	struct client c;
+	int event;
+};
+
+/* The edu device stores the inverse of what is written to its liveness register. */
+FIXTURE_SETUP(ioeventfd)
+{
+	struct vfio_device_ioeventfd none = { 0 };
+
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	if (ERRNO_OF(ioctl(self->c.device, VFIO_DEVICE_IOEVENTFD, &none)) == ENOTTY) {
+		client_close(&self->c);
+		SKIP(return, "VFIO_DEVICE_IOEVENTFD is not offered");
+	}
+	ASSERT_OK(edu_start(&self->c));
+	self->event = event_new();
+	ASSERT_LE(0, self->event);
+}
+
+FIXTURE_TEARDOWN(ioeventfd)
+{
+	client_close(&self->c);
+}
+
+static int ioeventfd(const struct client *c, __u32 flags, __u64 offset, __u32 data, __s32 fd)
+{
+	struct vfio_device_ioeventfd argument = {
+		.argsz = sizeof(argument),
+		.flags = flags,
+		.offset = c->region[0].offset + offset,
+		.data = data,
+		.fd = fd,
+	};
+
+	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
+}
+
+static int signal_event(int fd)
+{
+	const __u64 one = 1;
+
+	return write(fd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+}
+
+/* Waits until a register has a value. */
+static bool register_becomes(const struct client *c, __u64 at, __u32 value)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int tries = 0; tries < PATIENCE_MS / 5; tries++) {
+		if (bar_read32(c, 0, at) == value)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* A signal has the kernel write the value, until the pair is taken away by fd -1. */
+TEST_F(ioeventfd, writes)
+{
+	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
+	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567,
+			    self->event));
+	ASSERT_OK(signal_event(self->event));
+	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
+	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
+	ASSERT_OK(signal_event(self->event));
+	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
+	EXPECT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567, -1));
+	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
+	ASSERT_OK(signal_event(self->event));
+	EXPECT_EQ(1, event_wait(self->event, QUIET_MS));
+	EXPECT_EQ(~0U, bar_read32(&self->c, 0, EDU_LIVENESS));
+}
+
+/* The same place, value and size twice: EEXIST. What is not there cannot go: ENODEV. */
+TEST_F(ioeventfd, twice)
+{
+	const __u32 size = VFIO_DEVICE_IOEVENTFD_32;
+
+	EXPECT_ERRNO(ENODEV, ioeventfd(&self->c, size, EDU_LIVENESS, 1, -1));
+	ASSERT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1, self->event));
+	EXPECT_ERRNO(EEXIST, ioeventfd(&self->c, size, EDU_LIVENESS, 1, self->event));
+	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 2, event_new()));
+	EXPECT_ERRNO(ENODEV, ioeventfd(&self->c, size, EDU_LIVENESS + 4, 1, -1));
+	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1, -1));
+	EXPECT_ERRNO(ENODEV, ioeventfd(&self->c, size, EDU_LIVENESS, 1, -1));
+}
+
+/* No size, two sizes, places outside of a BAR, fds below -1: EINVAL; no eventfd: EBADF, EINVAL. */
+TEST_F(ioeventfd, errors)
+{
+	const __u32 size = VFIO_DEVICE_IOEVENTFD_32;
+	__u64 config = self->c.region[VFIO_PCI_CONFIG_REGION_INDEX].offset;
+	__u64 end = self->c.region[0].size;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, 0, EDU_LIVENESS, 1, self->event));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size | VFIO_DEVICE_IOEVENTFD_16, EDU_LIVENESS, 1,
+				       self->event));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size, end, 1, self->event));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size, end - 2, 1, self->event));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size, config, 1, self->event));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size, EDU_LIVENESS, 1, -2));
+	EXPECT_ERRNO(EBADF, ioeventfd(&self->c, size, EDU_LIVENESS, 1, 1000));
+	EXPECT_ERRNO(EINVAL, ioeventfd(&self->c, size, EDU_LIVENESS, 1, null));
+	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1, self->event));
+}
+
+/* The MSI-X table is not written for anybody: EINVAL. */
+TEST_F(ioeventfd, msix_table)
+{
+	struct vfio_device_ioeventfd argument = {
+		.argsz = sizeof(argument),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.fd = self->event,
+	};
+	struct client card;
+	__u32 table;
+
+	if (!open_or_skip(_metadata, &card, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	table = config_read(&card, config_find_cap(&card, PCI_CAP_ID_MSIX) + PCI_MSIX_TABLE, 4);
+	argument.offset = card.region[table & PCI_MSIX_TABLE_BIR].offset +
+			  (table & PCI_MSIX_TABLE_OFFSET);
+	EXPECT_ERRNO(EINVAL, ioctl(card.device, VFIO_DEVICE_IOEVENTFD, &argument));
+	client_close(&card);
+}
+
+/* Closing the eventfd or the device first: nothing is left behind. */
+TEST_F(ioeventfd, close)
+{
+	int other = event_new();
+
+	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 1, self->event));
+	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 2, other));
+	close(other);
+	client_close(&self->c);
+	EXPECT_OK(signal_event(self->event));
+	EXPECT_EQ(1, event_wait(self->event, 0));
+}
+
+int main(int argc, char **argv)
+{
+	return vfio_test_main(argc, argv);
+}
