@@ -10,12 +10,23 @@
 #define IOMMU_CAP_ENFORCE_CACHE_COHERENCY ((enum iommu_cap)INT_MAX)
 #endif
 
-/* Memory for page tables was always GFP_KERNEL until 6.3, when the calls for atomic context went. */
+/* Until 6.3 the calls for atomic context were others, and these always took GFP_KERNEL. */
 #ifdef COMPAT_HAS_IOMMU_MAP_ATOMIC
-#define iommu_map(domain, iova, paddr, size, prot, gfp)	\
-	iommu_map(domain, iova, paddr, size, prot)
-#define iommu_map_sg(domain, iova, sg, nents, prot, gfp)	\
-	iommu_map_sg(domain, iova, sg, nents, prot)
+static inline int compat_iommu_map(struct iommu_domain *domain, unsigned long iova,
+				   phys_addr_t paddr, size_t size, int prot, gfp_t gfp)
+{
+	return iommu_map(domain, iova, paddr, size, prot);
+}
+
+static inline ssize_t compat_iommu_map_sg(struct iommu_domain *domain, unsigned long iova,
+					  struct scatterlist *sg, unsigned int nents, int prot,
+					  gfp_t gfp)
+{
+	return iommu_map_sg(domain, iova, sg, nents, prot);
+}
+
+#define iommu_map compat_iommu_map
+#define iommu_map_sg compat_iommu_map_sg
 #endif
 
 /* Before 6.11 a domain was made for a bus, and there was no saying why not. */
@@ -28,7 +39,7 @@ static inline struct iommu_domain *iommu_paging_domain_alloc(struct device *dev)
 }
 #endif
 
-/* Before 6.3 either the interrupt controllers or the IOMMU of each device answered for isolation. */
+/* Before 6.3 the interrupt controllers or the IOMMUs of the devices answered for isolation. */
 #ifndef COMPAT_HAS_ISOLATED_MSI
 #include <linux/irqdomain.h>
 

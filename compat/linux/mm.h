@@ -38,4 +38,36 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #define VM_HUGE_PFNMAP_FAULT(handler) __builtin_choose_expr(0, handler, NULL)
 #endif
 
+/* Before 6.12 (or its backport) only page tables of small pages could be looked into, by hand. */
+#ifndef COMPAT_HAS_FOLLOW_PFNMAP
+struct follow_pfnmap_args {
+	struct vm_area_struct *vma;
+	unsigned long address;
+	spinlock_t *lock; /* of the page table, held in between */
+	pte_t *ptep;
+	unsigned long pfn;
+	bool writable;
+};
+
+static inline int follow_pfnmap_start(struct follow_pfnmap_args *args)
+{
+	pte_t pte;
+
+	if (!(args->vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
+	    follow_pte(args->vma->vm_mm, args->address, &args->ptep, &args->lock))
+		return -EINVAL;
+
+	pte = *args->ptep;
+	args->pfn = pte_pfn(pte);
+	args->writable = pte_write(pte);
+	return 0;
+}
+
+static inline void follow_pfnmap_end(struct follow_pfnmap_args *args)
+{
+	__acquire(args->lock); /* for sparse, which did not see follow_pte() take it */
+	pte_unmap_unlock(args->ptep, args->lock);
+}
+#endif
+
 #endif
