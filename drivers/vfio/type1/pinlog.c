@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The record of the runs that one mapping holds.
+ *
+ * A run takes eight bytes, and runs that continue each other become one, so huge pages cost next to
+ * nothing and the worst case (no page beside another) is 8 bytes for each page: 0.2 % of the
+ * memory.
+ * Runs lie in a chain of chunks, each twice as large as the one before until it has grown to
+ * CHUNK_BYTES: what was written never moves. Memory is charged to the user's memory cgroup.
+ *
+ * A log is written from front to end and read with cursors, also while it grows. Only the last run
+ * can still become longer, so a reader that acts on what it reads leaves that one until the log is
+ * complete. The owner of a log sees to it that it has one writer.
+ */
+#include <linux/bitfield.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "../fault.h"
+#include "type1.h"
+
+/* Page frames of 52-bit physical addresses; a length that fits into a scatterlist entry. */
+#define RUN_PFN		GENMASK_ULL(39, 0)
+#define RUN_PAGES	GENMASK_ULL(62, 40)
+#define RUN_PINNED	BIT_ULL(63)
+#define RUN_PAGES_MAX	((1UL << 31) >> PAGE_SHIFT)
+
+struct pinlog_chunk {
+	struct pinlog_chunk *next;
+	unsigned int nr;
+	unsigned int room;
+	u64 runs[];
+};
+
+#define CHUNK_BYTES	65536
+#define CHUNK_MIN	6
+#define CHUNK_MAX	((CHUNK_BYTES - sizeof(struct pinlog_chunk)) / sizeof(u64))
+
+static u64 run_pack(const struct pin_run *run)
+{
+	return FIELD_PREP(RUN_PFN, run->pfn) | FIELD_PREP(RUN_PAGES, run->pages) |
+	       FIELD_PREP(RUN_PINNED, run->pinned);
+}
+
+static struct pin_run run_unpack(u64 packed)
+{
+	return (struct pin_run){
+		.pfn = FIELD_GET(RUN_PFN, packed),
+		.pages = FIELD_GET(RUN_PAGES, packed),
+		.pinned = FIELD_GET(RUN_PINNED, packed),
+	};
+}
+
+/**
+ * pinlog_init - begin a log
+ * @log: the log; holds no memory yet
+ * @limit: most pages that will be added
+ *
+ * Context: any.
+ */
+void pinlog_init(struct pinlog *log, unsigned long limit)
+{
+	*log = (struct pinlog){ .limit = limit };
+}
+
+/**
+ * pinlog_free - forget all runs
+ * @log: empty afterwards
+ *
+ * Context: may sleep.
+ */
+void pinlog_free(struct pinlog *log)
+{
+	struct pinlog_chunk *chunk, *next;
+
+	for (chunk = log->first; chunk; chunk = next) {
+		next = chunk->next;
+		kvfree(chunk);
+	}
+	pinlog_init(log, log->limit);
+}
+
+/* A new chunk at the end, large enough for all that can come if that is little. */
+static int pinlog_grow(struct pinlog *log)
+{
+	unsigned long room = log->last ? min(2UL * log->last->room, CHUNK_MAX) : CHUNK_MIN;
+	struct pinlog_chunk *chunk;
+
+	if (vfio_should_fail())
+		return -ENOMEM;
+	room = min(room, log->limit - log->pages);
+	chunk = kvmalloc(struct_size(chunk, runs, room), GFP_KERNEL_ACCOUNT);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->next = NULL;
+	chunk->nr = 0;
+	chunk->room = room;
+
+	if (log->last)
+		log->last->next = chunk;
+	else
+		log->first = chunk;
+	log->last = chunk;
+	return 0;
+}
+
+/* Make the last run longer if @run continues it. */
+static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
+{
+	struct pinlog_chunk *chunk = log->last;
+	struct pin_run last;
+
+	if (!chunk || !chunk->nr)
+		return false;
+
+	last = run_unpack(chunk->runs[chunk->nr - 1]);
+	if (last.pinned != run->pinned || last.pfn + last.pages != run->pfn ||
+	    last.pages + run->pages > RUN_PAGES_MAX)
+		return false;
+	last.pages += run->pages;
+	chunk->runs[chunk->nr - 1] = run_pack(&last);
+	return true;
+}
+
+/**
+ * pinlog_add - write a run at the end
+ * @log: the log
+ * @run: some pages, in all not more than pinlog_init() was told
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM and the log is unchanged.
+ */
+int pinlog_add(struct pinlog *log, const struct pin_run *run)
+{
+	int ret;
+
+	if (!pinlog_extend(log, run)) {
+		if (!log->last || log->last->nr == log->last->room) {
+			ret = pinlog_grow(log);
+			if (ret)
+				return ret;
+		}
+		log->last->runs[log->last->nr++] = run_pack(run);
+		log->nr++;
+	}
+	log->pages += run->pages;
+	return 0;
+}
+
+/**
+ * pinlog_next - read a run
+ * @log: the log
+ * @at: where to read; moves behind the run
+ * @run: the run
+ *
+ * Context: any.
+ * Return: false at the end of the log.
+ */
+bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run)
+{
+	if (!at->chunk)
+		at->chunk = log->first;
+	else if (at->index == at->chunk->room && at->chunk->next)
+		*at = (struct pinlog_cursor){ .chunk = at->chunk->next };
+
+	if (!at->chunk || at->index == at->chunk->nr)
+		return false;
+	*run = run_unpack(at->chunk->runs[at->index++]);
+	return true;
+}

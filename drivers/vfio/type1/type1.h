@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio_iommu_type1.ko, inside.
+ *
+ * Words:
+ *   range	addresses (start, last), both inclusive, so that the last byte of the 64-bit space
+ *		is as good as any other
+ *   run	physically contiguous pages
+ *   log	the runs of one mapping in the order of their IOVAs: what is pinned, and where
+ *   mapping	one VFIO_IOMMU_MAP_DMA: a range of IOVAs that shows memory of one user
+ *   domain	a page table of the IOMMU and the groups that use it; a container has one, or
+ *		several if its groups sit behind IOMMUs that cannot share. All map the same
+ *
+ * Promises: a page is pinned once for each mapping, however many domains there are. Taking
+ * a mapping away needs no memory and cannot fail. One that fails to come up leaves nothing behind.
+ *
+ * Locks. The container's lock (the core's) is held for writing around attach and detach, and for
+ * reading around ioctls. So domains, groups, valid ranges and page sizes cannot change under an
+ * ioctl, and no ioctl is under way while they change. iommu->lock guards the tree of mappings. No
+ * ioctl holds it while memory is pinned, mapped, unmapped or unpinned: the mapping's state says
+ * that somebody works on it, and whoever needs it in peace waits for iommu->changed.
+ */
+#ifndef _VFIO_TYPE1_H
+#define _VFIO_TYPE1_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/scatterlist.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <uapi/linux/vfio.h>
+
+/**
+ * struct iova_range - some IOVAs
+ * @start: the first
+ * @last: the last
+ */
+struct iova_range {
+	u64 start;
+	u64 last;
+};
+
+/**
+ * struct iova_set - the IOVAs that may be mapped
+ * @ranges: disjoint and ascending
+ * @nr: number of @ranges
+ */
+struct iova_set {
+	struct iova_range *ranges;
+	unsigned int nr;
+};
+
+/**
+ * struct type1_charge - locked memory that a mapping has charged to its user
+ * @mm: whom; its struct is held, so that the address is not used for another, its memory is not
+ * @pages: how much
+ * @unlimited: the user had CAP_IPC_LOCK when the mapping was made
+ */
+struct type1_charge {
+	struct mm_struct *mm;
+	unsigned long pages;
+	bool unlimited;
+};
+
+/**
+ * struct pin_run - physically contiguous pages
+ * @pfn: the first page frame
+ * @pages: number of pages
+ * @pinned: they are memory and we hold a pin on each; else they are a device's, and we hold nothing
+ */
+struct pin_run {
+	unsigned long pfn;
+	unsigned long pages;
+	bool pinned;
+};
+
+/**
+ * struct pinner - a walk over user memory that pins it, a chunk at a time
+ * @mm: whose memory; current's
+ * @vaddr: first address that is not in a chunk yet
+ * @left: pages from there to the end
+ * @write: devices will write
+ * @pages: the pages of a chunk of memory
+ * @nr: pages in the chunk
+ * @taken: pages of the chunk that have found another owner
+ * @pinned: the chunk is memory and was pinned; else it is a device's
+ * @pfn: first page frame of a device's chunk
+ */
+struct pinner {
+	struct mm_struct *mm;
+	unsigned long vaddr;
+	unsigned long left;
+	bool write;
+	struct page **pages;
+	unsigned int nr;
+	unsigned int taken;
+	bool pinned;
+	unsigned long pfn;
+};
+
+struct pinlog_chunk;
+
+/**
+ * struct pinlog - the runs of a mapping
+ * @first: where to begin reading
+ * @last: where to write on
+ * @nr: runs
+ * @pages: pages in them
+ * @limit: most pages that will be logged
+ */
+struct pinlog {
+	struct pinlog_chunk *first;
+	struct pinlog_chunk *last;
+	unsigned long nr;
+	unsigned long pages;
+	unsigned long limit;
+};
+
+/**
+ * struct pinlog_cursor - a place between two runs; zeroes: before the first
+ * @chunk: the chunk last read
+ * @index: the run of it to read next
+ */
+struct pinlog_cursor {
+	const struct pinlog_chunk *chunk;
+	unsigned int index;
+};
+
+/* Runs that are mapped, and so synchronised, at once: as many entries as a page holds. */
+#define WALK_BATCH (PAGE_SIZE / sizeof(struct scatterlist))
+
+/**
+ * struct type1_walk - a walk along a log, a batch of runs at a time
+ * @log: the log
+ * @at: behind the batch
+ * @passed: runs up to there
+ * @iova: where the batch belongs
+ * @size: bytes of the batch
+ * @nr: runs of memory in the batch, in @sg; 0: it is one run of a device, in @run
+ * @run: see @nr
+ * @sg: see @nr
+ */
+struct type1_walk {
+	const struct pinlog *log;
+	struct pinlog_cursor at;
+	unsigned long passed;
+	u64 iova;
+	size_t size;
+	unsigned int nr;
+	struct pin_run run;
+	struct scatterlist sg[WALK_BATCH];
+};
+
+/**
+ * struct type1_group - a group of the container; immutable
+ * @node: in type1_domain.groups
+ * @iommu_group: kept alive by the core until it is detached
+ */
+struct type1_group {
+	struct list_head node;
+	struct iommu_group *iommu_group;
+};
+
+/**
+ * struct type1_domain - a page table of the IOMMU
+ * @node: in type1_iommu.domains
+ * @domain: owned; immutable
+ * @groups: attached to it, linked by type1_group.node; guarded as type1_iommu.domains
+ * @coherent: devices cannot get around the caches; immutable
+ */
+struct type1_domain {
+	struct list_head node;
+	struct iommu_domain *domain;
+	struct list_head groups;
+	bool coherent;
+};
+
+/**
+ * enum mapping_state - who may touch a mapping
+ * @MAPPING_FILLING: the ioctl that makes it
+ * @MAPPING_LIVE: whoever holds type1_iommu.lock
+ * @MAPPING_DRAINING: the ioctl that takes it away
+ */
+enum mapping_state {
+	MAPPING_FILLING,
+	MAPPING_LIVE,
+	MAPPING_DRAINING,
+};
+
+/**
+ * struct type1_mapping - one VFIO_IOMMU_MAP_DMA
+ * @node: in type1_iommu.mappings; guarded by its lock
+ * @state: guarded by the lock of type1_iommu; says who owns the members without another word
+ * @claimed: in the list of the ioctl that takes it away
+ * @start: first IOVA; immutable
+ * @last: last IOVA; immutable
+ * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE; immutable
+ * @vaddr: user address that @start shows
+ * @vaddr_valid: the user has not taken @vaddr back; guarded by the lock of type1_iommu
+ * @charge: the owner and what is charged to it
+ * @log: the runs
+ * @mapped: bytes from @start on that the domains map
+ */
+struct type1_mapping {
+	struct rb_node node;
+	enum mapping_state state;
+	struct list_head claimed;
+	u64 start;
+	u64 last;
+	int prot;
+	unsigned long vaddr;
+	bool vaddr_valid;
+	struct type1_charge charge;
+	struct pinlog log;
+	unsigned long mapped;
+};
+
+/**
+ * struct type1_iommu - the backend's instance in a container
+ * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
+ * @domains: linked by type1_domain.node; changed with @lock and the container's lock held for
+ *	writing, so either is enough to look
+ * @ranges: what can be mapped in all domains, guarded as @domains
+ * @pgsizes: bitmap of page sizes that all domains know, guarded as @domains; never without
+ *	a bit, none below PAGE_SIZE
+ * @lock: guards all below, and the state of mappings
+ * @mappings: by IOVA; no two overlap
+ * @nr_mappings: number of @mappings
+ * @nr_vaddr_invalid: mappings whose vaddr is not valid
+ * @dirty_tracking: between START and STOP
+ * @changes: counts mappings that left a state other than MAPPING_LIVE
+ * @changed: waits for @changes
+ */
+struct type1_iommu {
+	bool v2;
+	struct list_head domains;
+	struct iova_set ranges;
+	unsigned long pgsizes;
+
+	struct mutex lock; /* of the members below */
+	struct rb_root mappings;
+	unsigned int nr_mappings;
+	unsigned int nr_vaddr_invalid;
+	bool dirty_tracking;
+	unsigned long changes;
+	wait_queue_head_t changed;
+};
+
+/* The smallest page that can be mapped, in bytes. */
+static inline unsigned long type1_pgsize(const struct type1_iommu *iommu)
+{
+	return 1UL << __ffs(iommu->pgsizes);
+}
+
+/* iova.c */
+int iova_set_init(struct iova_set *set);
+int iova_set_copy(struct iova_set *to, const struct iova_set *from);
+void iova_set_free(struct iova_set *set);
+void iova_set_intersect(struct iova_set *set, u64 start, u64 last);
+int iova_set_exclude(struct iova_set *set, u64 start, u64 last);
+bool iova_set_covers(const struct iova_set *set, u64 start, u64 last);
+struct iova_range iova_set_obstacle(const struct iova_set *set, u64 start);
+
+/* dirty.c */
+#define DIRTY_BITMAP_MAX_BYTES ((u64)INT_MAX / BITS_PER_BYTE + 1)
+
+int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize);
+int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
+
+/* account.c */
+void charge_init(struct type1_charge *charge);
+int charge_add(struct type1_charge *charge, unsigned long pages);
+int charge_move(struct type1_charge *charge);
+void charge_drop(struct type1_charge *charge);
+
+/* pin.c */
+int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages, bool write);
+void pinner_exit(struct pinner *pinner);
+int pinner_chunk(struct pinner *pinner);
+bool pinner_run(const struct pinner *pinner, struct pin_run *run);
+void unpin_run(const struct pin_run *run, bool dirty);
+
+/* pinlog.c */
+void pinlog_init(struct pinlog *log, unsigned long limit);
+void pinlog_free(struct pinlog *log);
+int pinlog_add(struct pinlog *log, const struct pin_run *run);
+bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run);
+
+/* domain.c */
+struct type1_domain *domain_create(struct iommu_group *iommu_group);
+void domain_destroy(struct type1_domain *domain);
+unsigned long domain_pgsizes(const struct type1_domain *domain);
+struct type1_walk *walk_alloc(void);
+void walk_begin(struct type1_walk *walk, const struct pinlog *log, u64 iova);
+bool walk_next(struct type1_walk *walk, unsigned long runs);
+int domain_map(struct type1_domain *domain, struct type1_walk *walk, int prot);
+int domains_map(struct type1_iommu *iommu, struct type1_walk *walk, int prot);
+void domains_unmap(struct type1_iommu *iommu, u64 iova, unsigned long size);
+bool domains_coherent(const struct type1_iommu *iommu);
+
+/* tree.c */
+int range_make(u64 start, u64 size, u64 *last);
+struct type1_mapping *mapping_first(struct type1_iommu *iommu, const struct iova_range *range);
+struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct iova_range *range);
+unsigned int mappings_left(struct type1_iommu *iommu);
+int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping);
+void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping);
+void mappings_changed(struct type1_iommu *iommu);
+int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range);
+bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range);
+int mappings_select(struct type1_iommu *iommu, const struct iova_range *range);
+
+/* dma.c */
+int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,
+		   int prot);
+int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
+		      unsigned long vaddr);
+int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *range, u64 *bytes);
+int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
+		   const struct vfio_bitmap *bitmap, u64 *bytes);
+int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
+		   const struct vfio_bitmap *bitmap);
+int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges);
+int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain);
+void mappings_destroy(struct type1_iommu *iommu);
+
+/* attach.c */
+int type1_attach(void *instance, struct iommu_group *iommu_group);
+void type1_detach(void *instance, struct iommu_group *iommu_group);
+
+#endif
