@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User addresses become runs of page frames, and back.
+ *
+ * A pinner walks over user memory in chunks. A chunk is pinned with one call and then handed out as
+ * runs; what nobody took is unpinned by pinner_exit(). So whoever takes a run owns its pins, and
+ * there is no moment at which a pin has no owner. A chunk is small enough that a killed caller does
+ * not notice it.
+ *
+ * A mapping of a device's memory (a BAR, for transfers between devices) has no pages to pin: its
+ * page frames are read from the user's page table. Nothing is held then, so only frames are
+ * accepted that the kernel never uses as memory of its own.
+ */
+#define pr_fmt(fmt) "vfio_iommu_type1: " fmt
+
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/pfn.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../fault.h"
+#include "type1.h"
+
+/* Pages in a chunk: as many pointers as a page holds. */
+#define PIN_CHUNK (PAGE_SIZE / sizeof(struct page *))
+
+/* How often a page that cannot be pinned because it is on the move is tried. */
+#define PIN_TRIES 6
+
+/**
+ * pinner_init - begin to pin memory of the caller
+ * @pinner: to be given back by pinner_exit(), also on failure
+ * @vaddr: user address, page aligned
+ * @pages: number of pages; all of them lie below the end of the address space
+ * @write: devices will write
+ *
+ * Context: process context of the user; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages, bool write)
+{
+	*pinner = (struct pinner){
+		.mm = current->mm,
+		.vaddr = vaddr,
+		.left = pages,
+		.write = write,
+	};
+	if (vfio_should_fail())
+		return -ENOMEM;
+	pinner->pages = kmalloc_array(PIN_CHUNK, sizeof(*pinner->pages), GFP_KERNEL_ACCOUNT);
+	return pinner->pages ? 0 : -ENOMEM;
+}
+
+/**
+ * pinner_exit - unpin what nobody took
+ * @pinner: begun by pinner_init()
+ *
+ * Context: process context; may sleep.
+ */
+void pinner_exit(struct pinner *pinner)
+{
+	if (pinner->pinned)
+		unpin_user_pages(pinner->pages + pinner->taken, pinner->nr - pinner->taken);
+	kfree(pinner->pages);
+}
+
+/*
+ * Pin up to @nr pages of memory; how many, or an error. A page in a zone where nothing may stay has
+ * to move first, and that fails while somebody else holds it for a moment.
+ */
+static long pin_memory(struct pinner *pinner, unsigned int nr)
+{
+	unsigned int flags = FOLL_LONGTERM | (pinner->write ? FOLL_WRITE : 0);
+	unsigned int try;
+	long ret;
+
+	for (try = 0; try < PIN_TRIES; try++) {
+		if (try)
+			schedule_timeout_killable(1 << try);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = pin_user_pages_fast(pinner->vaddr, nr, flags, pinner->pages);
+		/* An address next to the end of the 64-bit space is no user's either. */
+		if (!ret || ret == -EOVERFLOW)
+			return -EFAULT;
+		if (ret != -EAGAIN && ret != -EBUSY)
+			return ret;
+	}
+	pr_warn_ratelimited("%s[%d]: the page at %#lx could not be moved to where it can stay\n",
+			    current->comm, task_tgid_nr(current), pinner->vaddr);
+	return ret;
+}
+
+/*
+ * The page frame of a device at @addr. -EAGAIN if it had to be faulted in and mmap_lock was given
+ * up for that: @vma may be gone.
+ */
+static int device_frame(struct pinner *pinner, struct vm_area_struct *vma, unsigned long addr,
+			unsigned long *pfn)
+{
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+	bool writable, unlocked = false;
+	int ret;
+
+	mmap_assert_locked(pinner->mm);
+
+	ret = follow_pfnmap_start(&args);
+	if (ret) {
+		ret = fixup_user_fault(pinner->mm, addr, pinner->write ? FAULT_FLAG_WRITE : 0,
+				       &unlocked);
+		if (ret)
+			return ret;
+		if (unlocked)
+			return -EAGAIN;
+		ret = follow_pfnmap_start(&args);
+		if (ret)
+			return -EFAULT;
+	}
+	*pfn = args.pfn;
+	writable = args.writable;
+	follow_pfnmap_end(&args);
+
+	if (pinner->write && !writable)
+		return -EFAULT;
+	/* Ordinary memory without a reference could be freed and become anybody's. */
+	if (pfn_valid(*pfn) && !PageReserved(pfn_to_page(*pfn)))
+		return -EFAULT;
+	return 0;
+}
+
+/* As device_memory(), once, with mmap_lock held. */
+static long device_memory_locked(struct pinner *pinner, unsigned int nr)
+{
+	unsigned long addr = untagged_addr_remote(pinner->mm, pinner->vaddr);
+	struct vm_area_struct *vma = vma_lookup(pinner->mm, addr);
+	unsigned long pfn;
+	unsigned int i;
+	int ret;
+
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+
+	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
+	for (i = 0; i < nr; i++) {
+		ret = device_frame(pinner, vma, addr + i * PAGE_SIZE, &pfn);
+		if (ret)
+			return i ? i : ret;
+		if (!i)
+			pinner->pfn = pfn;
+		else if (pfn != pinner->pfn + i)
+			break;
+	}
+	return i;
+}
+
+/* Find up to @nr contiguous pages of a device; how many, or an error. */
+static long device_memory(struct pinner *pinner, unsigned int nr)
+{
+	long ret;
+
+	do {
+		if (fatal_signal_pending(current) || mmap_read_lock_killable(pinner->mm))
+			return -EINTR;
+		ret = device_memory_locked(pinner, nr);
+		mmap_read_unlock(pinner->mm);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+/**
+ * pinner_chunk - pin the next pages
+ * @pinner: not at its end, and all runs of the chunk before were taken
+ *
+ * Context: process context of the user; may sleep; takes mmap_lock of the user.
+ * Return: 0, and the chunk has a page at least; -EFAULT for an address that is not the user's, not
+ * writable where it has to be, or not fit for devices; -EINTR after a fatal signal; another error
+ * of the memory management.
+ */
+int pinner_chunk(struct pinner *pinner)
+{
+	unsigned int nr = min(pinner->left, PIN_CHUNK);
+	long ret;
+
+	cond_resched();
+	pinner->nr = 0;
+	pinner->taken = 0;
+	pinner->pinned = true;
+
+	if (vfio_should_fail())
+		return -ENOMEM;
+	ret = pin_memory(pinner, nr);
+	if (ret == -EFAULT) {
+		pinner->pinned = false;
+		ret = device_memory(pinner, nr);
+	}
+	if (ret < 0)
+		return ret;
+
+	pinner->nr = ret;
+	pinner->left -= ret;
+	pinner->vaddr += ret << PAGE_SHIFT;
+	return 0;
+}
+
+/**
+ * pinner_run - look at the next run of the chunk
+ * @pinner: with a chunk
+ * @run: the run, if there is one; its taker adds its pages to @pinner->taken
+ *
+ * Context: any.
+ * Return: false if all of the chunk was taken.
+ */
+bool pinner_run(const struct pinner *pinner, struct pin_run *run)
+{
+	unsigned int i = pinner->taken;
+
+	if (i == pinner->nr)
+		return false;
+
+	run->pinned = pinner->pinned;
+	run->pages = 1;
+	if (!pinner->pinned) {
+		run->pfn = pinner->pfn + i;
+		run->pages = pinner->nr - i;
+		return true;
+	}
+	run->pfn = page_to_pfn(pinner->pages[i]);
+	while (++i < pinner->nr && page_to_pfn(pinner->pages[i]) == run->pfn + run->pages)
+		run->pages++;
+	return true;
+}
+
+/**
+ * unpin_run - give a run back
+ * @run: taken from a pinner; no device can reach it any more
+ * @dirty: devices may have written
+ *
+ * Context: process context; may sleep.
+ */
+void unpin_run(const struct pin_run *run, bool dirty)
+{
+	if (run->pinned)
+		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->pages, dirty);
+}
