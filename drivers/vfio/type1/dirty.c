@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which pages a device may have written, as a bitmap in user memory.
+ *
+ * No IOMMU tells a module which pages its devices wrote. So every page of a mapping counts as dirty
+ * whenever it is asked for, and there is nothing to keep between two questions: the bits are made
+ * while they are copied out. Bits of addresses that are not mapped are left as the user had them.
+ *
+ * No locks: user memory is touched, so the caller holds none that a page fault could need.
+ */
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include "type1.h"
+
+/**
+ * dirty_check - can a user's bitmap hold the pages of a range?
+ * @bitmap: the bitmap, as the user described it
+ * @size: bytes of the range, a multiple of @pgsize
+ * @pgsize: bytes of the smallest page, the only one that is tracked
+ *
+ * Context: any.
+ * Return: 0 or -EINVAL.
+ */
+int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize)
+{
+	u64 pages = size >> __ffs(pgsize);
+
+	if (bitmap->pgsize != pgsize || !pages || bitmap->size > DIRTY_BITMAP_MAX_BYTES ||
+	    bitmap->size < ALIGN(pages, BITS_PER_TYPE(u64)) / BITS_PER_BYTE)
+		return -EINVAL;
+	return 0;
+}
+
+/* Set bits [from, to), none or all in one byte. */
+static int set_bits(u8 __user *data, u64 from, u64 to)
+{
+	u8 value, mask;
+
+	if (from == to)
+		return 0;
+
+	data += from / BITS_PER_BYTE;
+	mask = GENMASK((to - 1) % BITS_PER_BYTE, from % BITS_PER_BYTE);
+	if (get_user(value, data) || put_user(value | mask, data))
+		return -EFAULT;
+	return 0;
+}
+
+/* Set all bits of bytes [from, to). */
+static int set_bytes(u8 __user *data, u64 from, u64 to)
+{
+	static const u8 ones[256] = { [0 ... 255] = 0xff };
+	size_t size;
+
+	while (from < to) {
+		size = min_t(u64, to - from, sizeof(ones));
+		if (copy_to_user(data + from, ones, size))
+			return -EFAULT;
+		from += size;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * dirty_report - set bits of a user's bitmap
+ * @bitmap: checked by dirty_check()
+ * @first: the first bit, counted from the start of the bitmap
+ * @nr: how many
+ *
+ * Context: process context of the user; may sleep.
+ * Return: 0 or -EFAULT.
+ */
+int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr)
+{
+	u8 __user *data = (u8 __user *)bitmap->data;
+	u64 end = first + nr;
+	u64 head = min(end, round_up(first, BITS_PER_BYTE));
+	u64 tail = max(head, round_down(end, BITS_PER_BYTE));
+
+	if (set_bits(data, first, head) ||
+	    set_bytes(data, head / BITS_PER_BYTE, tail / BITS_PER_BYTE) ||
+	    set_bits(data, tail, end))
+		return -EFAULT;
+	return 0;
+}
