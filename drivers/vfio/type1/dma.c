@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A mapping comes, changes hands, and goes.
+ *
+ * It is published before it has any memory, so that nobody else gets its IOVAs; then it is filled
+ * without the lock; then it is live or gone. In the other direction an unmap claims all mappings of
+ * its range at once, drains them without the lock, and takes them out. A claim waits until all of
+ * them are live and holds nothing while it waits, so two that overlap cannot block each other for
+ * good. Mappings elsewhere are not waited for.
+ *
+ * Filling goes along the user's memory chunk by chunk: pin, charge, log, and when enough runs have
+ * come together, map. Draining is one function for all cases, a mapping that is half filled
+ * included: unmap what is mapped, unpin what is logged, drop the charge.
+ */
+#define pr_fmt(fmt) "vfio_iommu_type1: " fmt
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "../fault.h"
+#include "type1.h"
+
+static const struct iova_range everything = { 0, U64_MAX };
+
+/* ---- away with a mapping ---- */
+
+/*
+ * Give back all that a mapping holds, whatever that is. It is in no tree, or in a state in which
+ * nobody else looks at it.
+ */
+static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mapping)
+{
+	struct pinlog_cursor at = {};
+	struct pin_run run;
+
+	if (mapping->mapped)
+		domains_unmap(iommu, mapping->start, mapping->mapped);
+	mapping->mapped = 0;
+
+	while (pinlog_next(&mapping->log, &at, &run)) {
+		unpin_run(&run, mapping->prot & IOMMU_WRITE);
+		cond_resched();
+	}
+	pinlog_free(&mapping->log);
+	charge_drop(&mapping->charge);
+}
+
+/* Move the mappings of a range to @claimed, and out of everybody else's reach. */
+static int mappings_claim(struct type1_iommu *iommu, const struct iova_range *range,
+			  struct list_head *claimed)
+{
+	struct type1_mapping *mapping;
+	int ret;
+
+	mutex_lock(&iommu->lock);
+	ret = mappings_select(iommu, range);
+	if (ret > 0) {
+		for (mapping = mapping_first(iommu, range); mapping;
+		     mapping = mapping_next(mapping, range)) {
+			mapping->state = MAPPING_DRAINING;
+			list_add_tail(&mapping->claimed, claimed);
+		}
+		ret = 0;
+	}
+	mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+/* Undo of mappings_claim(). */
+static void mappings_unclaim(struct type1_iommu *iommu, struct list_head *claimed)
+{
+	struct type1_mapping *mapping;
+
+	mutex_lock(&iommu->lock);
+	list_for_each_entry(mapping, claimed, claimed)
+		mapping->state = MAPPING_LIVE;
+	mappings_changed(iommu);
+	mutex_unlock(&iommu->lock);
+}
+
+/* Bytes that the mappings had. */
+static u64 mappings_free(struct type1_iommu *iommu, struct list_head *claimed)
+{
+	struct type1_mapping *mapping, *next;
+	u64 bytes = 0;
+
+	list_for_each_entry(mapping, claimed, claimed) {
+		mapping_drain(iommu, mapping);
+		bytes += mapping->last - mapping->start + 1;
+	}
+
+	mutex_lock(&iommu->lock);
+	list_for_each_entry(mapping, claimed, claimed)
+		mapping_unlink(iommu, mapping);
+	mappings_changed(iommu);
+	mutex_unlock(&iommu->lock);
+
+	list_for_each_entry_safe(mapping, next, claimed, claimed)
+		kfree(mapping);
+	return bytes;
+}
+
+static int mappings_report(struct type1_iommu *iommu, const struct list_head *claimed,
+			   const struct iova_range *range, const struct vfio_bitmap *bitmap)
+{
+	unsigned int shift = __ffs(iommu->pgsizes);
+	struct type1_mapping *mapping;
+	int ret;
+
+	list_for_each_entry(mapping, claimed, claimed) {
+		ret = dirty_report(bitmap, (mapping->start - range->start) >> shift,
+				   ((mapping->last - mapping->start) >> shift) + 1);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * mappings_unmap - take mappings away
+ * @iommu: the container's
+ * @range: IOVAs; all of a mapping or nothing of it (v1: see mappings_select())
+ * @bitmap: where to report dirty pages on the way, checked by dirty_check(); NULL: nowhere
+ * @bytes: how much was unmapped
+ *
+ * Waits for maps and unmaps of the range that are under way.
+ *
+ * Context: process context; may sleep; takes iommu->lock; the container's lock is held.
+ * Return: 0; -EINVAL if a mapping would be cut or tracking is not on; -EFAULT; -EINTR after a fatal
+ * signal. After an error nothing has changed.
+ */
+int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
+		   const struct vfio_bitmap *bitmap, u64 *bytes)
+{
+	LIST_HEAD(claimed);
+	int ret;
+
+	*bytes = 0;
+	if (bitmap && !READ_ONCE(iommu->dirty_tracking))
+		return -EINVAL;
+	ret = mappings_claim(iommu, range, &claimed);
+	if (ret || list_empty(&claimed))
+		return ret;
+
+	if (bitmap) {
+		ret = mappings_report(iommu, &claimed, range, bitmap);
+		if (ret) {
+			mappings_unclaim(iommu, &claimed);
+			return ret;
+		}
+	}
+	*bytes = mappings_free(iommu, &claimed);
+	return 0;
+}
+
+/**
+ * mappings_destroy - take all mappings away
+ * @iommu: the container's
+ *
+ * Context: may sleep; holds iommu->lock, and the container's lock for writing, so that nothing is
+ * under way.
+ */
+void mappings_destroy(struct type1_iommu *iommu)
+{
+	struct type1_mapping *mapping, *next;
+
+	lockdep_assert_held(&iommu->lock);
+
+	rbtree_postorder_for_each_entry_safe(mapping, next, &iommu->mappings, node) {
+		mapping_drain(iommu, mapping);
+		kfree(mapping);
+	}
+	iommu->mappings = RB_ROOT;
+	iommu->nr_mappings = 0;
+	iommu->nr_vaddr_invalid = 0;
+}
+
+/* ---- a new mapping ---- */
+
+static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsigned long vaddr,
+					   int prot)
+{
+	struct type1_mapping *mapping;
+
+	if (vfio_should_fail())
+		return NULL;
+	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
+	if (!mapping)
+		return NULL;
+
+	mapping->state = MAPPING_FILLING;
+	mapping->start = range->start;
+	mapping->last = range->last;
+	mapping->prot = prot;
+	mapping->vaddr = vaddr;
+	mapping->vaddr_valid = true;
+	charge_init(&mapping->charge);
+	pinlog_init(&mapping->log, ((range->last - range->start) >> PAGE_SHIFT) + 1);
+	return mapping;
+}
+
+static void complain_memlock(const struct type1_mapping *mapping)
+{
+	pr_warn_ratelimited("%s[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
+			    current->comm, task_tgid_nr(current), rlimit(RLIMIT_MEMLOCK),
+			    mapping->last - mapping->start + 1, mapping->start,
+			    current->mm->locked_vm << PAGE_SHIFT);
+}
+
+/* The next chunk of the user's memory into the log. What the log does not take, the pinner has. */
+static int mapping_pin(struct type1_mapping *mapping, struct pinner *pinner)
+{
+	struct pin_run run;
+	int ret;
+
+	ret = pinner_chunk(pinner);
+	if (ret)
+		return ret;
+	if (pinner->pinned) {
+		ret = charge_add(&mapping->charge, pinner->nr);
+		if (ret == -ENOMEM)
+			complain_memlock(mapping);
+		if (ret)
+			return ret;
+	}
+	while (pinner_run(pinner, &run)) {
+		ret = pinlog_add(&mapping->log, &run);
+		if (ret)
+			return ret;
+		pinner->taken += run.pages;
+	}
+	return 0;
+}
+
+/*
+ * Map what the log has. While it grows, full batches only, and never the last run, which may become
+ * longer.
+ */
+static int mapping_map(struct type1_iommu *iommu, struct type1_mapping *mapping,
+		       struct type1_walk *walk, bool complete)
+{
+	unsigned long runs = complete ? mapping->log.nr : mapping->log.nr - 1;
+	unsigned long least = complete ? 1 : WALK_BATCH;
+	int ret;
+
+	while (runs - walk->passed >= least && walk_next(walk, runs)) {
+		ret = domains_map(iommu, walk, mapping->prot);
+		if (ret)
+			return ret;
+		mapping->mapped += walk->size;
+	}
+	return 0;
+}
+
+/* Bring in the memory. After an error mapping_drain() knows what there is. */
+static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping)
+{
+	struct type1_walk *walk;
+	struct pinner pinner;
+	int ret;
+
+	walk = walk_alloc();
+	if (!walk)
+		return -ENOMEM;
+	walk_begin(walk, &mapping->log, mapping->start);
+
+	ret = pinner_init(&pinner, mapping->vaddr, mapping->log.limit,
+			  mapping->prot & IOMMU_WRITE);
+	while (!ret && pinner.left) {
+		ret = mapping_pin(mapping, &pinner);
+		if (!ret)
+			ret = mapping_map(iommu, mapping, walk, !pinner.left);
+	}
+	pinner_exit(&pinner);
+	kfree(walk);
+	return ret;
+}
+
+/**
+ * mapping_create - map memory of the caller
+ * @iommu: the container's
+ * @range: IOVAs, aligned to the smallest page
+ * @vaddr: user address of the first byte, aligned likewise; none wraps around
+ * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE
+ *
+ * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Return: 0; -EEXIST for an overlap, with a mapping on its way in or out as well; -ENOSPC above
+ * dma_entry_limit; -EINVAL for IOVAs that cannot be mapped; -ENOMEM, of locked memory too; -EFAULT;
+ * -EINTR after a fatal signal. After an error nothing is left.
+ */
+int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,
+		   int prot)
+{
+	struct type1_mapping *mapping;
+	int ret;
+
+	mapping = mapping_alloc(range, vaddr, prot);
+	if (!mapping)
+		return -ENOMEM;
+
+	mutex_lock(&iommu->lock);
+	ret = mapping_publish(iommu, mapping);
+	mutex_unlock(&iommu->lock);
+	if (ret)
+		goto err_free;
+
+	ret = mapping_fill(iommu, mapping);
+	if (ret)
+		goto err_unlink;
+
+	mutex_lock(&iommu->lock);
+	mapping->state = MAPPING_LIVE;
+	mappings_changed(iommu);
+	mutex_unlock(&iommu->lock);
+	return 0;
+
+err_unlink:
+	/* Out of the tree last: while devices can reach it, its IOVAs are taken. */
+	mapping_drain(iommu, mapping);
+	mutex_lock(&iommu->lock);
+	mapping_unlink(iommu, mapping);
+	mappings_changed(iommu);
+	mutex_unlock(&iommu->lock);
+	kfree(mapping);
+	return ret;
+
+err_free:
+	mapping_drain(iommu, mapping);
+	kfree(mapping);
+	return ret;
+}
+
+/* ---- user addresses of live mappings ---- */
+
+/**
+ * mappings_drop_vaddr - the user takes user addresses back and leaves the memory mapped
+ * @iommu: the container's
+ * @range: as for mappings_unmap()
+ * @bytes: how many addresses
+ *
+ * Context: process context; may sleep; takes iommu->lock; the container's lock is held.
+ * Return: 0; -EINVAL if a mapping would be cut or has no address any more; -EINTR after a fatal
+ * signal. After an error nothing has changed.
+ */
+int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *range, u64 *bytes)
+{
+	struct type1_mapping *mapping;
+	int ret;
+
+	*bytes = 0;
+	mutex_lock(&iommu->lock);
+	ret = mappings_select(iommu, range);
+	if (ret <= 0)
+		goto out;
+
+	ret = 0;
+	for (mapping = mapping_first(iommu, range); mapping;
+	     mapping = mapping_next(mapping, range)) {
+		if (!mapping->vaddr_valid)
+			ret = -EINVAL;
+	}
+	if (ret)
+		goto out;
+	for (mapping = mapping_first(iommu, range); mapping;
+	     mapping = mapping_next(mapping, range)) {
+		mapping->vaddr_valid = false;
+		iommu->nr_vaddr_invalid++;
+		*bytes += mapping->last - mapping->start + 1;
+	}
+out:
+	mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+/**
+ * mapping_set_vaddr - the caller takes over a mapping that has no user address
+ * @iommu: the container's
+ * @range: that of the mapping
+ * @vaddr: where the caller has the memory
+ *
+ * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Return: 0; -ENOENT without a mapping; -EINVAL if it has an address or another range; -ENOMEM if
+ * the caller may not lock that much memory; -EINTR after a fatal signal.
+ */
+int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
+		      unsigned long vaddr)
+{
+	struct type1_mapping *mapping;
+	int ret;
+
+	mutex_lock(&iommu->lock);
+	ret = mappings_settle(iommu, range);
+	if (ret)
+		goto out;
+
+	mapping = mapping_first(iommu, range);
+	if (!mapping) {
+		ret = -ENOENT;
+	} else if (mapping->vaddr_valid || mapping->start != range->start ||
+		   mapping->last != range->last) {
+		ret = -EINVAL;
+	} else {
+		ret = charge_move(&mapping->charge);
+		if (ret == -ENOMEM)
+			complain_memlock(mapping);
+	}
+	if (!ret) {
+		mapping->vaddr = vaddr;
+		mapping->vaddr_valid = true;
+		iommu->nr_vaddr_invalid--;
+	}
+out:
+	mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+/* ---- all mappings of a range ---- */
+
+/**
+ * mappings_dirty - report dirty pages
+ * @iommu: the container's
+ * @range: IOVAs; must not cut a mapping
+ * @bitmap: checked by dirty_check()
+ *
+ * Does not wait for maps and unmaps that are under way: their pages count as dirty.
+ *
+ * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Return: 0; -EINVAL if a mapping would be cut or tracking is not on; -EFAULT.
+ */
+int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
+		   const struct vfio_bitmap *bitmap)
+{
+	unsigned int shift = __ffs(iommu->pgsizes);
+	struct type1_mapping *mapping;
+	struct iova_range part = *range;
+	u64 last;
+	int ret = 0;
+
+	mutex_lock(&iommu->lock);
+	if (!iommu->dirty_tracking || mappings_cut(iommu, range))
+		ret = -EINVAL;
+
+	/* User memory is not touched under the lock: the tree may change between two mappings. */
+	while (!ret && (mapping = mapping_first(iommu, &part))) {
+		part.start = max(part.start, mapping->start);
+		last = min(part.last, mapping->last);
+		mutex_unlock(&iommu->lock);
+
+		ret = dirty_report(bitmap, (part.start - range->start) >> shift,
+				   ((last - part.start) >> shift) + 1);
+		mutex_lock(&iommu->lock);
+		if (last == part.last)
+			break;
+		part.start = last + 1;
+	}
+	mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+/**
+ * mappings_fit - can all mappings stay if only some IOVAs can be mapped?
+ * @iommu: the container's
+ * @ranges: those IOVAs
+ *
+ * Context: holds iommu->lock.
+ * Return: 0, or -EINVAL with a message that says which mapping is in the way of what.
+ */
+int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
+{
+	struct type1_mapping *mapping;
+	struct iova_range gap;
+
+	for (mapping = mapping_first(iommu, &everything); mapping;
+	     mapping = mapping_next(mapping, &everything)) {
+		if (iova_set_covers(ranges, mapping->start, mapping->last))
+			continue;
+		gap = iova_set_obstacle(ranges, mapping->start);
+		pr_info_ratelimited("%s[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
+				    current->comm, task_tgid_nr(current), mapping->start,
+				    mapping->last, gap.start, gap.last);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * mappings_replay - map all that is mapped in one more domain
+ * @iommu: the container's
+ * @domain: not of the container yet
+ *
+ * Nothing is pinned for that: the logs have it all.
+ *
+ * Context: may sleep; holds iommu->lock, and the container's lock for writing, so that nothing is
+ * under way.
+ * Return: 0, or a negative errno and @domain is only good for domain_destroy().
+ */
+int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
+{
+	struct type1_mapping *mapping;
+	struct type1_walk *walk;
+	int ret = 0;
+
+	if (RB_EMPTY_ROOT(&iommu->mappings))
+		return 0;
+	walk = walk_alloc();
+	if (!walk)
+		return -ENOMEM;
+
+	for (mapping = mapping_first(iommu, &everything); mapping;
+	     mapping = mapping_next(mapping, &everything)) {
+		walk_begin(walk, &mapping->log, mapping->start);
+		while (!ret && walk_next(walk, mapping->log.nr)) {
+			ret = domain_map(domain, walk, mapping->prot);
+			cond_resched();
+		}
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		if (ret)
+			break;
+	}
+	kfree(walk);
+	return ret;
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mappings of a container in the order of their IOVAs.
+ *
+ * This file owns the tree, and the waiting for those in it: who may have which IOVAs, who may work
+ * on which mappings, and whether a range may be taken for mappings at all. What a mapping holds is
+ * not its business.
+ */
+#define pr_fmt(fmt) "vfio_iommu_type1: " fmt
+
+#include <linux/moduleparam.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+
+#include "type1.h"
+
+static unsigned int dma_entry_limit __read_mostly = U16_MAX;
+module_param(dma_entry_limit, uint, 0644);
+MODULE_PARM_DESC(dma_entry_limit, "Most mappings of a container (65535); a change holds at once");
+
+/**
+ * range_make - make a range of a user's numbers
+ * @start: the first address
+ * @size: bytes
+ * @last: the last address
+ *
+ * Context: any.
+ * Return: 0, -EINVAL for no bytes, -EOVERFLOW if the kernel has no such addresses.
+ */
+int range_make(u64 start, u64 size, u64 *last)
+{
+	if (!size)
+		return -EINVAL;
+	if (check_add_overflow(start, size - 1, last) || *last != (unsigned long)*last)
+		return -EOVERFLOW;
+	return 0;
+}
+
+static struct type1_mapping *to_mapping(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct type1_mapping, node);
+}
+
+static bool mapping_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct type1_mapping, node)->start <
+	       rb_entry(b, struct type1_mapping, node)->start;
+}
+
+/* The lowest mapping that ends at @iova or above. */
+static struct type1_mapping *mapping_from(struct type1_iommu *iommu, u64 iova)
+{
+	struct rb_node *node = iommu->mappings.rb_node;
+	struct type1_mapping *mapping, *found = NULL;
+
+	lockdep_assert_held(&iommu->lock);
+
+	while (node) {
+		mapping = to_mapping(node);
+		if (mapping->last >= iova) {
+			found = mapping;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+/**
+ * mapping_first - the first mapping with an IOVA in a range
+ * @iommu: the container's
+ * @range: IOVAs
+ *
+ * Context: holds iommu->lock, under which the answer is valid.
+ * Return: the mapping, in any state, or NULL.
+ */
+struct type1_mapping *mapping_first(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct type1_mapping *mapping = mapping_from(iommu, range->start);
+
+	return mapping && mapping->start <= range->last ? mapping : NULL;
+}
+
+/**
+ * mapping_next - the mapping after one in a range
+ * @mapping: of mapping_first() or mapping_next()
+ * @range: IOVAs
+ *
+ * Context: holds iommu->lock, under which the answer is valid.
+ * Return: the mapping, in any state, or NULL.
+ */
+struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct iova_range *range)
+{
+	struct type1_mapping *next = to_mapping(rb_next(&mapping->node));
+
+	return next && next->start <= range->last ? next : NULL;
+}
+
+static void complain_range(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct iova_range gap = iova_set_obstacle(&iommu->ranges, range->start);
+
+	pr_info_ratelimited("%s[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
+			    current->comm, task_tgid_nr(current), range->start, range->last,
+			    gap.start, gap.last);
+}
+
+/**
+ * mappings_left - how many more mappings may there be?
+ * @iommu: the container's
+ *
+ * Context: holds iommu->lock.
+ * Return: the number, by the limit of this moment.
+ */
+unsigned int mappings_left(struct type1_iommu *iommu)
+{
+	unsigned int limit = READ_ONCE(dma_entry_limit);
+
+	lockdep_assert_held(&iommu->lock);
+
+	return limit > iommu->nr_mappings ? limit - iommu->nr_mappings : 0;
+}
+
+/**
+ * mapping_publish - put a mapping into the tree, from where on its IOVAs are its own
+ * @iommu: the container's
+ * @mapping: filled in as far as the tree needs it
+ *
+ * Context: holds iommu->lock.
+ * Return: 0; -EEXIST if one of its IOVAs is taken; -ENOSPC; -EINVAL if it cannot be mapped.
+ */
+int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
+{
+	struct iova_range range = { mapping->start, mapping->last };
+
+	if (mapping_first(iommu, &range))
+		return -EEXIST;
+	if (!mappings_left(iommu)) {
+		pr_warn_ratelimited("%s[%d]: the container has %u mappings, dma_entry_limit allows no more\n",
+				    current->comm, task_tgid_nr(current), iommu->nr_mappings);
+		return -ENOSPC;
+	}
+	if (!iova_set_covers(&iommu->ranges, range.start, range.last)) {
+		complain_range(iommu, &range);
+		return -EINVAL;
+	}
+	rb_add(&mapping->node, &iommu->mappings, mapping_less);
+	iommu->nr_mappings++;
+	return 0;
+}
+
+/**
+ * mapping_unlink - take a mapping out of the tree
+ * @iommu: the container's
+ * @mapping: holds nothing any more; the caller owns and frees it
+ *
+ * Context: holds iommu->lock.
+ */
+void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping)
+{
+	lockdep_assert_held(&iommu->lock);
+
+	rb_erase(&mapping->node, &iommu->mappings);
+	iommu->nr_mappings--;
+	if (!mapping->vaddr_valid)
+		iommu->nr_vaddr_invalid--;
+}
+
+/**
+ * mappings_changed - mappings have become live, or are gone: whoever waits may look again
+ * @iommu: the container's
+ *
+ * Context: holds iommu->lock.
+ */
+void mappings_changed(struct type1_iommu *iommu)
+{
+	lockdep_assert_held(&iommu->lock);
+
+	WRITE_ONCE(iommu->changes, iommu->changes + 1);
+	wake_up_all(&iommu->changed);
+}
+
+static bool mappings_busy(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct type1_mapping *mapping = mapping_first(iommu, range);
+
+	while (mapping && mapping->state == MAPPING_LIVE)
+		mapping = mapping_next(mapping, range);
+	return mapping;
+}
+
+/**
+ * mappings_settle - wait until all mappings of a range are live
+ * @iommu: the container's
+ * @range: IOVAs
+ *
+ * The caller holds no mapping in another state, so nobody waits for it meanwhile.
+ *
+ * Context: process context; holds iommu->lock, which is given up while it waits.
+ * Return: 0, or -EINTR after a fatal signal.
+ */
+int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	unsigned long seen;
+	int ret;
+
+	lockdep_assert_held(&iommu->lock);
+
+	while (mappings_busy(iommu, range)) {
+		seen = iommu->changes;
+		mutex_unlock(&iommu->lock);
+		ret = wait_event_killable(iommu->changed, READ_ONCE(iommu->changes) != seen);
+		mutex_lock(&iommu->lock);
+		if (ret)
+			return -EINTR;
+	}
+	return 0;
+}
+
+static bool cuts_front(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct type1_mapping *mapping = mapping_from(iommu, range->start);
+
+	return mapping && mapping->start < range->start;
+}
+
+static bool cuts_back(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct type1_mapping *mapping = mapping_from(iommu, range->last);
+
+	return mapping && mapping->start <= range->last && mapping->last > range->last;
+}
+
+/**
+ * mappings_cut - does a range have a part only of some mapping?
+ * @iommu: the container's
+ * @range: IOVAs
+ *
+ * Context: holds iommu->lock.
+ */
+bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	return cuts_front(iommu, range) || cuts_back(iommu, range);
+}
+
+/**
+ * mappings_select - may a user's range be taken for the mappings in it?
+ * @iommu: the container's
+ * @range: IOVAs
+ *
+ * Waits for those mappings. Version 2 does not let a range cut a mapping. In version 1 one that
+ * cuts a mapping at its front means nothing, and one that does at its back means all of it.
+ *
+ * Context: process context; holds iommu->lock, which is given up while it waits.
+ * Return: 1, and all mappings of the range are meant and live; 0 if none is meant; -EINVAL for
+ * a range that means nothing; -EINTR after a fatal signal.
+ */
+int mappings_select(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	int ret = mappings_settle(iommu, range);
+
+	if (ret)
+		return ret;
+	if (iommu->v2)
+		return mappings_cut(iommu, range) ? -EINVAL : 1;
+	return !cuts_front(iommu, range);
+}
