@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The type1 backend: memory of users for devices behind an IOMMU.
+ *
+ * This file owns the edge: the operations that the container calls, the ioctls and their arguments,
+ * and what is told about the container. All numbers of the user are checked here and are kernel
+ * values from here on. Module parameters are declared where they are obeyed.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#include "../backend.h"
+#include "../fault.h"
+#include "type1.h"
+
+static void *type1_open(unsigned long type)
+{
+	struct type1_iommu *iommu;
+
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+		return ERR_PTR(-EINVAL);
+
+	iommu = kzalloc(sizeof(*iommu), GFP_KERNEL_ACCOUNT);
+	if (!iommu)
+		return ERR_PTR(-ENOMEM);
+	if (iova_set_init(&iommu->ranges)) {
+		kfree(iommu);
+		return ERR_PTR(-ENOMEM);
+	}
+	iommu->v2 = type == VFIO_TYPE1v2_IOMMU;
+	iommu->pgsizes = PAGE_MASK;
+	iommu->mappings = RB_ROOT;
+	INIT_LIST_HEAD(&iommu->domains);
+	mutex_init(&iommu->lock);
+	init_waitqueue_head(&iommu->changed);
+	return iommu;
+}
+
+static void type1_release(void *instance)
+{
+	struct type1_iommu *iommu = instance;
+
+	/* The last group took all mappings with it. */
+	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
+	iova_set_free(&iommu->ranges);
+	kfree(iommu);
+}
+
+/* ---- VFIO_CHECK_EXTENSION ---- */
+
+static bool has_always(const struct type1_iommu *iommu)
+{
+	return true;
+}
+
+static bool has_when_open(const struct type1_iommu *iommu)
+{
+	return iommu;
+}
+
+static bool has_coherency(const struct type1_iommu *iommu)
+{
+	return iommu && domains_coherent(iommu);
+}
+
+static const struct type1_extension {
+	unsigned long number;
+	bool (*has)(const struct type1_iommu *iommu);
+} type1_extensions[] = {
+	{ VFIO_TYPE1_IOMMU, has_always },
+	{ VFIO_TYPE1v2_IOMMU, has_always },
+	{ VFIO_UNMAP_ALL, has_always },
+	{ VFIO_UPDATE_VADDR, has_when_open },
+	{ VFIO_DMA_CC_IOMMU, has_coherency },
+};
+
+static long type1_extension(void *instance, unsigned long number)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(type1_extensions); i++) {
+		if (type1_extensions[i].number == number)
+			return type1_extensions[i].has(instance);
+	}
+	return 0;
+}
+
+/* ---- VFIO_IOMMU_GET_INFO ---- */
+
+static int add_migration(struct type1_iommu *iommu, struct vfio_info_caps *caps)
+{
+	struct vfio_iommu_type1_info_cap_migration *cap;
+
+	cap = vfio_info_cap_add(caps, sizeof(*cap), VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, 1);
+	if (IS_ERR(cap))
+		return PTR_ERR(cap);
+	cap->pgsize_bitmap = type1_pgsize(iommu);
+	cap->max_dirty_bitmap_size = DIRTY_BITMAP_MAX_BYTES;
+	return 0;
+}
+
+static int add_dma_avail(struct type1_iommu *iommu, struct vfio_info_caps *caps)
+{
+	struct vfio_iommu_type1_info_dma_avail *cap;
+
+	cap = vfio_info_cap_add(caps, sizeof(*cap), VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1);
+	if (IS_ERR(cap))
+		return PTR_ERR(cap);
+	cap->avail = mappings_left(iommu);
+	return 0;
+}
+
+static int add_iova_ranges(struct type1_iommu *iommu, struct vfio_info_caps *caps)
+{
+	const struct iova_set *ranges = &iommu->ranges;
+	struct vfio_iommu_type1_info_cap_iova_range *cap;
+	unsigned int i;
+
+	if (!ranges->nr)
+		return 0;
+	cap = vfio_info_cap_add(caps, struct_size(cap, iova_ranges, ranges->nr),
+				VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1);
+	if (IS_ERR(cap))
+		return PTR_ERR(cap);
+	cap->nr_iovas = ranges->nr;
+	for (i = 0; i < ranges->nr; i++) {
+		cap->iova_ranges[i].start = ranges->ranges[i].start;
+		cap->iova_ranges[i].end = ranges->ranges[i].last;
+	}
+	return 0;
+}
+
+static int (*const info_caps[])(struct type1_iommu *iommu, struct vfio_info_caps *caps) = {
+	add_migration, add_dma_avail, add_iova_ranges,
+};
+
+static long type1_get_info(void *owner, struct vfio_call *call)
+{
+	struct vfio_iommu_type1_info *info = call->data;
+	struct type1_iommu *iommu = owner;
+	unsigned int i;
+	int ret = 0;
+
+	mutex_lock(&iommu->lock);
+	info->flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	info->iova_pgsizes = iommu->pgsizes;
+	for (i = 0; i < ARRAY_SIZE(info_caps) && !ret; i++)
+		ret = info_caps[i](iommu, &call->caps);
+	mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+/* ---- mappings ---- */
+
+#define MAP_ACCESS (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+static long type1_map_dma(void *owner, struct vfio_call *call)
+{
+	const struct vfio_iommu_type1_dma_map *map = call->data;
+	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
+	struct type1_iommu *iommu = owner;
+	struct iova_range range = { .start = map->iova };
+	int ret, prot = IOMMU_CACHE;
+	u64 vaddr_last;
+
+	if (set_vaddr == !!(map->flags & MAP_ACCESS))
+		return -EINVAL;
+	if (!IS_ALIGNED(map->vaddr | map->iova | map->size, type1_pgsize(iommu)))
+		return -EINVAL;
+	ret = range_make(map->iova, map->size, &range.last);
+	if (!ret)
+		ret = range_make(map->vaddr, map->size, &vaddr_last);
+	if (ret)
+		return ret;
+
+	if (set_vaddr)
+		return mapping_set_vaddr(iommu, &range, map->vaddr);
+	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	return mapping_create(iommu, &range, map->vaddr, prot);
+}
+
+/* The range of an unmap: all there is, or what the user says. */
+static int unmap_range(const struct vfio_iommu_type1_dma_unmap *unmap, unsigned long pgsize,
+		       struct iova_range *range)
+{
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
+		if (unmap->iova || unmap->size)
+			return -EINVAL;
+		*range = (struct iova_range){ 0, U64_MAX };
+		return 0;
+	}
+	if (!IS_ALIGNED(unmap->iova | unmap->size, pgsize))
+		return -EINVAL;
+	range->start = unmap->iova;
+	return range_make(unmap->iova, unmap->size, &range->last);
+}
+
+#define UNMAP_SPECIAL (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)
+
+static long type1_unmap_dma(void *owner, struct vfio_call *call)
+{
+	struct vfio_iommu_type1_dma_unmap *unmap = call->data;
+	bool report = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	struct type1_iommu *iommu = owner;
+	struct vfio_bitmap bitmap;
+	struct iova_range range;
+	u64 bytes;
+	int ret;
+
+	if (report && unmap->flags & UNMAP_SPECIAL)
+		return -EINVAL;
+	if (report) {
+		ret = vfio_call_tail(call, offsetof(typeof(*unmap), data), &bitmap, sizeof(bitmap));
+		if (!ret)
+			ret = dirty_check(&bitmap, unmap->size, type1_pgsize(iommu));
+		if (ret)
+			return ret;
+	}
+	ret = unmap_range(unmap, type1_pgsize(iommu), &range);
+	if (ret)
+		return ret;
+
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		ret = mappings_drop_vaddr(iommu, &range, &bytes);
+	else
+		ret = mappings_unmap(iommu, &range, report ? &bitmap : NULL, &bytes);
+	unmap->size = bytes;
+	return ret;
+}
+
+/* ---- VFIO_IOMMU_DIRTY_PAGES ---- */
+
+static int dirty_get(struct type1_iommu *iommu, struct vfio_call *call)
+{
+	struct vfio_iommu_type1_dirty_bitmap_get get;
+	struct iova_range range;
+	int ret;
+
+	ret = vfio_call_tail(call, offsetof(struct vfio_iommu_type1_dirty_bitmap, data), &get,
+			     sizeof(get));
+	if (ret)
+		return ret;
+	if (!IS_ALIGNED(get.iova | get.size, type1_pgsize(iommu)))
+		return -EINVAL;
+	ret = range_make(get.iova, get.size, &range.last);
+	if (!ret)
+		ret = dirty_check(&get.bitmap, get.size, type1_pgsize(iommu));
+	if (ret)
+		return ret;
+	range.start = get.iova;
+	return mappings_dirty(iommu, &range, &get.bitmap);
+}
+
+static int dirty_switch(struct type1_iommu *iommu, bool on)
+{
+	mutex_lock(&iommu->lock);
+	WRITE_ONCE(iommu->dirty_tracking, on);
+	mutex_unlock(&iommu->lock);
+	return 0;
+}
+
+static long type1_dirty_pages(void *owner, struct vfio_call *call)
+{
+	const struct vfio_iommu_type1_dirty_bitmap *dirty = call->data;
+	struct type1_iommu *iommu = owner;
+
+	if (!iommu->v2)
+		return -EACCES;
+	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
+		return dirty_get(iommu, call);
+	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_START)
+		return dirty_switch(iommu, true);
+	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP)
+		return dirty_switch(iommu, false);
+	return -EINVAL;
+}
+
+static const struct vfio_ioctl type1_ioctls[] = {
+	{
+		.cmd = VFIO_IOMMU_GET_INFO,
+		.min = offsetofend(struct vfio_iommu_type1_info, iova_pgsizes),
+		.back = sizeof(struct vfio_iommu_type1_info),
+		.cap_offset = offsetof(struct vfio_iommu_type1_info, cap_offset),
+		.flags = ~0,
+		.handler = type1_get_info,
+	}, {
+		.cmd = VFIO_IOMMU_MAP_DMA,
+		.min = sizeof(struct vfio_iommu_type1_dma_map),
+		.flags = MAP_ACCESS | VFIO_DMA_MAP_FLAG_VADDR,
+		.handler = type1_map_dma,
+	}, {
+		.cmd = VFIO_IOMMU_UNMAP_DMA,
+		.min = offsetof(struct vfio_iommu_type1_dma_unmap, data),
+		.back = offsetof(struct vfio_iommu_type1_dma_unmap, data),
+		.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | UNMAP_SPECIAL,
+		.handler = type1_unmap_dma,
+	}, {
+		.cmd = VFIO_IOMMU_DIRTY_PAGES,
+		.min = offsetof(struct vfio_iommu_type1_dirty_bitmap, data),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START |
+			 VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
+			 VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.handler = type1_dirty_pages,
+	},
+};
+
+static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
+{
+	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), instance, cmd, arg);
+}
+
+static const struct vfio_backend_ops type1_ops = {
+	.name = "vfio-iommu-type1",
+	.owner = THIS_MODULE,
+	.open = type1_open,
+	.release = type1_release,
+	.extension = type1_extension,
+	.attach = type1_attach,
+	.detach = type1_detach,
+	.ioctl = type1_ioctl,
+};
+
+static struct vfio_backend type1_backend = { .ops = &type1_ops };
+
+static int __init type1_init(void)
+{
+	vfio_register_backend(&type1_backend);
+	return 0;
+}
+
+static void __exit type1_exit(void)
+{
+	vfio_unregister_backend(&type1_backend);
+}
+
+module_init(type1_init);
+module_exit(type1_exit);
+
+MODULE_DESCRIPTION("VFIO: memory of users for devices behind an IOMMU");
+MODULE_AUTHOR("The VFIO Standalone maintainers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
+MODULE_IMPORT_NS(VFIO_NS);
