@@ -111,6 +111,53 @@ static void io_write(const struct io_span *span, u64 offset, const u8 *from, siz
 	}
 }
 
+/* ---- finding the ROM ---- */
+
+/* The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile. */
+static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command, size_t *size)
+{
+	void __iomem *io = NULL;
+
+	*command = vfio_pci_decode_begin(vpci);
+	if (!vpci->asleep && vpci->pdev->current_state == PCI_D0)
+		io = pci_map_rom(vpci->pdev, size);
+	if (!io)
+		vfio_pci_decode_end(vpci, *command);
+	return io;
+}
+
+static void rom_unmap(struct vfio_pci_device *vpci, u16 command, void __iomem *io)
+{
+	pci_unmap_rom(vpci->pdev, io);
+	vfio_pci_decode_end(vpci, command);
+}
+
+/* A ROM that the firmware keeps for the device, which has none of its own. */
+static bool rom_is_kept(const struct pci_dev *pdev)
+{
+	return !pci_resource_start(pdev, PCI_ROM_RESOURCE) && pdev->rom && pdev->romlen;
+}
+
+/* How large the region is: 0 if there is no ROM or nothing valid in it. */
+static u64 rom_probe(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	void __iomem *io;
+	u16 command;
+	size_t size;
+
+	if (rom_is_kept(pdev))
+		return roundup_pow_of_two(pdev->romlen);
+	if (!pci_resource_start(pdev, PCI_ROM_RESOURCE))
+		return 0;
+
+	io = rom_map(vpci, &command, &size);
+	if (!io)
+		return 0;
+	rom_unmap(vpci, command, io);
+	return pci_resource_len(pdev, PCI_ROM_RESOURCE);
+}
+
 /* ---- BARs ---- */
 
 /* Claim the rest of the page of a small BAR, so that the user can be given the page. */
@@ -164,7 +211,7 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 }
 
 /**
- * vfio_pci_bars_open - claim and map all BARs
+ * vfio_pci_bars_open - claim and map all BARs, look for a ROM
  * @vpci: the device, being opened
  *
  * A BAR that cannot be had is not an error of the open.
@@ -177,6 +224,7 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpci)
 
 	for (i = 0; i < VFIO_PCI_NR_BARS; i++)
 		bar_open(vpci, i);
+	vpci->rom_size = rom_probe(vpci);
 }
 
 static void bar_close(struct vfio_pci_device *vpci, unsigned int index)
@@ -393,57 +441,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 		io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
 }
 
-/* ---- ROM ---- */
-
-/* The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile. */
-static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command, size_t *size)
-{
-	void __iomem *io;
-
-	*command = vfio_pci_decode_begin(vpci);
-	io = pci_map_rom(vpci->pdev, size);
-	if (!io)
-		vfio_pci_decode_end(vpci, *command);
-	return io;
-}
-
-static void rom_unmap(struct vfio_pci_device *vpci, u16 command, void __iomem *io)
-{
-	pci_unmap_rom(vpci->pdev, io);
-	vfio_pci_decode_end(vpci, command);
-}
-
-/* A ROM that the firmware keeps for the device, which has none of its own. */
-static bool rom_is_kept(const struct pci_dev *pdev)
-{
-	return !pci_resource_start(pdev, PCI_ROM_RESOURCE) && pdev->rom && pdev->romlen;
-}
-
-/**
- * vfio_pci_rom_size - how large the ROM region is
- * @vpci: the device, awake
- *
- * Context: process context; takes memory_lock.
- * Return: bytes, 0 if there is no ROM or nothing valid in it.
- */
-u64 vfio_pci_rom_size(struct vfio_pci_device *vpci)
-{
-	struct pci_dev *pdev = vpci->pdev;
-	void __iomem *io;
-	u16 command;
-	size_t size;
-
-	if (rom_is_kept(pdev))
-		return roundup_pow_of_two(pdev->romlen);
-	if (!pci_resource_start(pdev, PCI_ROM_RESOURCE))
-		return 0;
-
-	io = rom_map(vpci, &command, &size);
-	if (!io)
-		return 0;
-	rom_unmap(vpci, command, io);
-	return pci_resource_len(pdev, PCI_ROM_RESOURCE);
-}
+/* ---- reading the ROM ---- */
 
 /* Fill @piece; what lies behind the image reads 0xff. */
 static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count, u64 offset)
@@ -452,6 +450,8 @@ static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count,
 	size_t size, valid;
 	u16 command;
 
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	memset(piece, 0xff, count);
 	if (rom_is_kept(vpci->pdev)) {
 		span.io = ioremap(vpci->pdev->rom, vpci->pdev->romlen);
@@ -480,26 +480,31 @@ static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count,
  * @offset: in the ROM
  *
  * Context: process context; takes memory_lock.
- * Return: bytes read, at most 64 KiB at a time; -EINVAL behind the end or without a ROM; -EIO;
- * -EFAULT; -ENOMEM.
+ * Return: bytes read, less than @count at the end of the ROM or before an error; -EINVAL behind the
+ * end or without a ROM; -EIO; -EFAULT; -EINTR if killed; -ENOMEM.
  */
 ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
 			  loff_t offset)
 {
-	ssize_t size = region_clip(vfio_pci_rom_size(vpci), offset, count);
+	ssize_t size = region_clip(vpci->rom_size, offset, count);
+	size_t done, part;
 	u8 *piece;
-	int ret;
+	int ret = 0;
 
-	if (size <= 0)
+	if (size < 0)
 		return size;
-	size = min_t(ssize_t, size, ROM_PIECE);
-	piece = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	piece = kvmalloc(min_t(size_t, size, ROM_PIECE), GFP_KERNEL_ACCOUNT);
 	if (!piece)
 		return -ENOMEM;
 
-	ret = rom_read_piece(vpci, piece, size, offset);
-	if (!ret && copy_to_user(buf, piece, size))
-		ret = -EFAULT;
+	for (done = 0; done < size; done += part) {
+		part = min_t(size_t, size - done, ROM_PIECE);
+		ret = rom_read_piece(vpci, piece, part, offset + done);
+		if (!ret && copy_to_user(buf + done, piece, part))
+			ret = -EFAULT;
+		if (ret)
+			break;
+	}
 	kvfree(piece);
-	return ret ?: size;
+	return done ?: ret;
 }

@@ -107,10 +107,12 @@ static void device_close(struct vfio_device *device)
 	vfio_pci_bars_close(vpci);
 	vfio_pci_config_close(vpci);
 
-	/* The line stays quiet until the reset has taken away its reason. */
+	/* The line stays quiet until a reset, or the next driver, has taken away its reason. */
 	vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);
 	vpci->needs_reset = !vpci->can_reset || vfio_pci_reset_function(vpci);
 	device_restore_state(vpci);
+	if (vpci->needs_reset)
+		vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);
 	pci_disable_device(pdev);
 	vfio_pci_reset_set(vpci);
 	vfio_pci_power_close(vpci);
@@ -156,7 +158,7 @@ static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
 static int rom_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
 		    struct vfio_info_caps *caps)
 {
-	info->size = vfio_pci_rom_size(vpci);
+	info->size = vpci->rom_size;
 	if (info->size)
 		info->flags = VFIO_REGION_INFO_FLAG_READ;
 	return 0;

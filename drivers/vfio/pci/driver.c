@@ -5,6 +5,8 @@
  * Nothing is taken by itself: the administrator names a function by driver_override, or an id by
  * new_id or the parameter ids. A function that must not be in a user's hands is refused.
  */
+#define pr_fmt(fmt) "vfio_pci: " fmt
+
 #include <linux/aperture.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
@@ -144,7 +146,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci = vfio_alloc_device(vfio_pci_device, vdev, &pdev->dev, &vfio_pci_device_ops);
 	if (IS_ERR(vpci))
 		return PTR_ERR(vpci);
-	vpci->intx.hidden = pci_match_id(without_intx, pdev);
+	vpci->intx.hidden = !!pci_match_id(without_intx, pdev);
 	vpci->no_command_mask = nointxmask;
 	pci_set_drvdata(pdev, vpci);
 
@@ -229,15 +231,15 @@ static void id_add(const char *text)
 	ret = sscanf(text, "%x:%x:%x:%x:%x:%x", &vendor, &device, &subvendor, &subdevice, &class,
 		     &class_mask);
 	if (ret < 2) {
-		pr_warn("vfio_pci: \"%s\" is no id\n", text);
+		pr_warn("\"%s\" is no id\n", text);
 		return;
 	}
 	ret = pci_add_dynid(&vfio_pci_driver, vendor, device, subvendor, subdevice, class,
 			    class_mask, 0);
 	if (ret)
-		pr_warn("vfio_pci: cannot add [%04x:%04x]: %d\n", vendor, device, ret);
+		pr_warn("cannot add [%04x:%04x]: %d\n", vendor, device, ret);
 	else
-		pr_info("vfio_pci: add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n", vendor, device,
+		pr_info("add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n", vendor, device,
 			subvendor, subdevice, class, class_mask);
 }
 
@@ -260,7 +262,7 @@ static int __init vfio_pci_init(void)
 		return ret;
 	ids_add();
 	if (disable_denylist)
-		pr_warn("vfio_pci: the denylist is not in force\n");
+		pr_warn("the denylist is not in force\n");
 	return 0;
 }
 
@@ -272,6 +274,8 @@ static void __exit vfio_pci_exit(void)
 module_init(vfio_pci_init);
 module_exit(vfio_pci_exit);
 
-MODULE_DESCRIPTION("VFIO for PCI functions");
+MODULE_DESCRIPTION("VFIO: PCI functions for user space");
+MODULE_AUTHOR("The VFIO Standalone maintainers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
 MODULE_IMPORT_NS(VFIO_NS);

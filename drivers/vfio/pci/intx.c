@@ -277,15 +277,18 @@ void vfio_pci_intx_command(struct vfio_pci_device *vpci, bool disabled)
  * vfio_pci_intx_hold - close the line because the device is about to be reset or to sleep
  * @vpci: the device
  *
- * Holds do not nest. When this returns, the handler is not looking at the device and will not.
+ * Done inside the window of memory.c, so holds do not nest. When this returns, the handler is not
+ * looking at the device and will not.
  *
- * Context: process context; may sleep.
+ * Context: process context, memory_lock held for writing; may sleep.
  */
 void vfio_pci_intx_hold(struct vfio_pci_device *vpci)
 {
 	struct vfio_pci_intx *intx = &vpci->intx;
 	bool active;
 	int irq;
+
+	lockdep_assert_held_write(&vpci->memory_lock);
 
 	spin_lock_irq(&intx->lock);
 	intx->held = true;
@@ -302,10 +305,13 @@ void vfio_pci_intx_hold(struct vfio_pci_device *vpci)
  * vfio_pci_intx_unhold - undo vfio_pci_intx_hold()
  * @vpci: the device, awake again
  *
- * Context: any in which an eventfd may be signalled.
+ * Context: process context, memory_lock held for writing. Hooks on the eventfd that is signalled if
+ * the line is asserted only try for that lock.
  */
 void vfio_pci_intx_unhold(struct vfio_pci_device *vpci)
 {
+	lockdep_assert_held_write(&vpci->memory_lock);
+
 	intx_change(vpci, &vpci->intx.held, false);
 }
 

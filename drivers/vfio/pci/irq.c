@@ -142,7 +142,7 @@ err_put:
 	return ERR_CAST(error);
 }
 
-/* References move to the vectors. Where this fails, the vectors asked for have no eventfd. */
+/* References move to the vectors. On failure those up to the one that failed have none. */
 static int msi_set_all(struct vfio_pci_device *vpci, u32 start, u32 count,
 		       struct eventfd_ctx **eventfds)
 {

@@ -44,7 +44,7 @@ static bool memory_decoded(struct vfio_pci_device *vpci)
 	struct pci_dev *pdev = vpci->pdev;
 	u16 command;
 
-	if (vpci->low_power || pdev->current_state != PCI_D0)
+	if (vpci->asleep || pdev->current_state != PCI_D0)
 		return false;
 	if (config->virt && config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY)
 		return config->shadow[PCI_COMMAND] & PCI_COMMAND_MEMORY;

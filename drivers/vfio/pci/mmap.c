@@ -43,7 +43,8 @@ static vm_fault_t bar_fault_order(struct vm_fault *vmf, unsigned int order)
 	/* Someone may reset the device for long: whoever is killed need not wait. */
 	if (down_read_killable(&vpci->memory_lock))
 		return VM_FAULT_SIGBUS;
-	if (vfio_pci_memory_enabled(vpci))
+	/* A page must not outlive the reference that keeps the device awake. */
+	if (vfio_pci_memory_enabled(vpci) && !vpci->low_power)
 		ret = bar_insert(vmf, pfn, order);
 	up_read(&vpci->memory_lock);
 	return ret;

@@ -123,6 +123,7 @@ struct vfio_pci_msi {
  * @memory_lock: memory.c; see above
  * @memory_on: memory.c: the BARs answer; written as the window closes, memory_lock
  * @bars: bar.c
+ * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
@@ -135,7 +136,8 @@ struct vfio_pci_msi {
  * @saved_state: config space as it was before the first open, restored by the last close
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
- * @low_power: power.c: the user lets the device sleep; memory_lock, written
+ * @low_power: power.c: the user lets the device sleep, and maps no BAR; memory_lock, written
+ * @asleep: power.c: suspended by runtime PM; memory_lock, written
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
@@ -153,6 +155,7 @@ struct vfio_pci_device {
 	struct rw_semaphore memory_lock;
 	bool memory_on;
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
+	u64 rom_size;
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -168,6 +171,7 @@ struct vfio_pci_device {
 	struct pci_saved_state *pm_state;
 	struct eventfd_ctx *wakeup;
 	bool low_power;
+	bool asleep;
 	bool can_reset;
 	bool needs_reset;
 	bool leaving;
@@ -256,7 +260,6 @@ ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char _
 			  size_t count, loff_t offset);
 ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const char __user *buf,
 			   size_t count, loff_t offset);
-u64 vfio_pci_rom_size(struct vfio_pci_device *vpci);
 ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
 			  loff_t offset);
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,

@@ -5,8 +5,8 @@
  * A bound device that nobody has open sleeps (unless the parameter disable_idle_d3 was set when it
  * was bound): open takes a runtime-PM reference and close gives it back. The core takes another
  * around each call on the device fd. With the low-power features the user has the reference of open
- * given back for a while: then the device sleeps between calls, its BARs are out of reach, and the
- * first call, or the host, wakes it up.
+ * given back for a while: then the device sleeps between calls, its BARs cannot be mapped, and each
+ * call, or the host, wakes it up.
  *
  * A function without No_Soft_Reset loses its config space on the way from D3hot to D0. For those it
  * is kept here.
@@ -278,9 +278,12 @@ static int __maybe_unused power_runtime_suspend(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
+	vfio_pci_quiesce(vpci);
 	vfio_pci_intx_hold(vpci);
 	/* The PCI core saves the config space next: not while it is lost in D3hot. */
-	vfio_pci_set_power_state(vpci, PCI_D0);
+	vfio_pci_set_power_state_locked(vpci, PCI_D0);
+	vpci->asleep = true;
+	vfio_pci_resume(vpci);
 	return 0;
 }
 
@@ -290,18 +293,19 @@ static int __maybe_unused power_runtime_resume(struct device *dev)
 	struct eventfd_ctx *wakeup;
 
 	vfio_pci_quiesce(vpci);
+	vpci->asleep = false;
 	wakeup = vpci->wakeup;
 	vpci->wakeup = NULL;
 	/* Asked for a wake-up, the user wants the device to stay awake from then on. */
 	if (wakeup)
 		low_power_leave(vpci);
+	vfio_pci_intx_unhold(vpci);
 	vfio_pci_resume(vpci);
 
 	if (wakeup) {
 		eventfd_signal(wakeup);
 		eventfd_ctx_put(wakeup);
 	}
-	vfio_pci_intx_unhold(vpci);
 	return 0;
 }
 

@@ -43,13 +43,13 @@ static int reset_function_once(struct vfio_pci_device *vpci)
 {
 	int ret;
 
-	vfio_pci_intx_hold(vpci);
 	vfio_pci_quiesce(vpci);
+	vfio_pci_intx_hold(vpci);
 	ret = vfio_pci_set_power_state_locked(vpci, PCI_D0);
 	if (!ret)
 		ret = pci_try_reset_function(vpci->pdev);
-	vfio_pci_resume(vpci);
 	vfio_pci_intx_unhold(vpci);
+	vfio_pci_resume(vpci);
 	return ret;
 }
 
@@ -213,16 +213,16 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 	int ret;
 
 	list_for_each_entry(device, &set->devices, set_node) {
-		vfio_pci_intx_hold(to_vfio_pci(device));
 		vfio_pci_quiesce_in_set(to_vfio_pci(device));
+		vfio_pci_intx_hold(to_vfio_pci(device));
 		vfio_pci_set_power_state_locked(to_vfio_pci(device), PCI_D0);
 	}
 
 	ret = pci_reset_bus(pdev);
 
 	list_for_each_entry(device, &set->devices, set_node) {
-		vfio_pci_resume(to_vfio_pci(device));
 		vfio_pci_intx_unhold(to_vfio_pci(device));
+		vfio_pci_resume(to_vfio_pci(device));
 	}
 	return ret;
 }
