@@ -10,6 +10,7 @@
  * order. The instance of the backend lives from SET_IOMMU until the last member leaves. Whoever
  * calls into it holds the container's lock, so that it cannot go away under the call.
  */
+#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/export.h>
 #include <linux/file.h>
@@ -52,18 +53,32 @@ void vfio_unregister_backend(struct vfio_backend *backend)
 }
 EXPORT_SYMBOL_NS_GPL(vfio_unregister_backend, VFIO_NS);
 
-/*
- * The backend after @previous (or the first) that knows @type, with its module pinned. Gives up the
- * pin of @previous, which has kept that one on the list.
- */
-static struct vfio_backend *next_backend(struct vfio_backend *previous, unsigned long type)
+/* Groups with and without an IOMMU never share a container, so any member tells the kind. */
+static bool container_is_noiommu(struct vfio_container *container)
 {
+	struct vfio_member *member;
+
+	lockdep_assert_held(&container->lock);
+
+	member = list_first_entry_or_null(&container->members, struct vfio_member, node);
+	return member && member->noiommu;
+}
+
+/*
+ * The backend after @previous (or the first) that knows @type and serves the container's kind of
+ * groups, with its module pinned. Gives up the pin of @previous, which has kept that one on the
+ * list.
+ */
+static struct vfio_backend *next_backend(struct vfio_container *container,
+					 struct vfio_backend *previous, unsigned long type)
+{
+	bool noiommu = container_is_noiommu(container);
 	struct vfio_backend *backend, *found = NULL;
 
 	mutex_lock(&backends_lock);
 	backend = list_prepare_entry(previous, &backends, node);
 	list_for_each_entry_continue(backend, &backends, node) {
-		if (backend->ops->extension(NULL, type) > 0 &&
+		if (backend->ops->noiommu == noiommu && backend->ops->extension(NULL, type) > 0 &&
 		    try_module_get(backend->ops->owner)) {
 			found = backend;
 			break;
@@ -76,13 +91,18 @@ static struct vfio_backend *next_backend(struct vfio_backend *previous, unsigned
 	return found;
 }
 
-static long ask_backends(unsigned long number)
+/* Ask those that might serve: all while the container is empty. */
+static long ask_backends(struct vfio_container *container, unsigned long number)
 {
+	bool noiommu = container_is_noiommu(container);
+	bool any = list_empty(&container->members);
 	struct vfio_backend *backend;
 	long answer = 0;
 
 	mutex_lock(&backends_lock);
 	list_for_each_entry(backend, &backends, node) {
+		if (!any && backend->ops->noiommu != noiommu)
+			continue;
 		answer = backend->ops->extension(NULL, number);
 		if (answer > 0)
 			break;
@@ -143,24 +163,51 @@ static int try_backend(struct vfio_container *container, struct vfio_backend *ba
 	return 0;
 }
 
+/* Make the first backend that will have the container its own. */
+static long container_find_backend(struct vfio_container *container, unsigned long type)
+{
+	struct vfio_backend *backend = NULL;
+	long ret = -ENODEV;
+
+	lockdep_assert_held_write(&container->lock);
+
+	if (list_empty(&container->members) || container->backend)
+		return -EINVAL;
+	while ((backend = next_backend(container, backend, type))) {
+		ret = try_backend(container, backend, type);
+		if (!ret)
+			return 0; /* the module's pin stays with container->backend */
+	}
+	return ret;
+}
+
+static bool backend_is_missing(void)
+{
+	struct vfio_backend *backend;
+	bool missing = true;
+
+	mutex_lock(&backends_lock);
+	list_for_each_entry(backend, &backends, node)
+		missing &= backend->ops->noiommu;
+	mutex_unlock(&backends_lock);
+	return missing;
+}
+
 static long container_set_iommu(void *owner, unsigned long type)
 {
 	struct vfio_container *container = owner;
-	struct vfio_backend *backend = NULL;
-	long ret = -EINVAL;
+	long ret;
 
 	down_write(&container->lock);
-	if (list_empty(&container->members) || container->backend)
-		goto out;
-
-	ret = -ENODEV;
-	while ((backend = next_backend(backend, type))) {
-		ret = try_backend(container, backend, type);
-		if (!ret)
-			break; /* the module's pin stays with container->backend */
-	}
-out:
+	ret = container_find_backend(container, type);
 	up_write(&container->lock);
+
+	/* The softdep of this module loads type1, but not where modules are loaded one by one. */
+	if (ret == -ENODEV && backend_is_missing() && !request_module("vfio_iommu_type1")) {
+		down_write(&container->lock);
+		ret = container_find_backend(container, type);
+		up_write(&container->lock);
+	}
 	return ret;
 }
 
@@ -180,7 +227,7 @@ long vfio_container_extension(struct vfio_container *container, unsigned long nu
 	if (container->backend)
 		answer = container->backend->ops->extension(container->instance, number);
 	else
-		answer = ask_backends(number);
+		answer = ask_backends(container, number);
 	up_read(&container->lock);
 	return answer;
 }
@@ -265,6 +312,48 @@ struct vfio_container *vfio_container_from_file(struct file *file)
 	return file->f_op == &container_fops ? file->private_data : NULL;
 }
 
+/* Take the group's devices for the user: no driver of the host can bind from here on. */
+static int member_claim(struct vfio_member *member)
+{
+	if (member->noiommu)
+		return 0;
+	return iommu_group_claim_dma_owner(member->iommu_group, member);
+}
+
+static void member_release(struct vfio_member *member)
+{
+	if (!member->noiommu)
+		iommu_group_release_dma_owner(member->iommu_group);
+}
+
+static int container_add_member(struct vfio_container *container, struct vfio_member *member)
+{
+	int ret;
+
+	lockdep_assert_held_write(&container->lock);
+
+	if (member->noiommu && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	if (!list_empty(&container->members) &&
+	    container_is_noiommu(container) != member->noiommu)
+		return -EPERM;
+
+	ret = member_claim(member);
+	if (ret)
+		return ret;
+	if (container->backend) {
+		ret = container->backend->ops->attach(container->instance, member->iommu_group);
+		if (ret) {
+			member_release(member);
+			return ret;
+		}
+	}
+	kref_get(&container->kref);
+	list_add_tail(&member->node, &container->members);
+	member->container = container;
+	return 0;
+}
+
 /**
  * vfio_container_attach - put a group into a container
  * @container: the container
@@ -274,28 +363,15 @@ struct vfio_container *vfio_container_from_file(struct file *file)
  * attaches them to it.
  *
  * Context: process context; takes container->lock for writing; the caller holds the group's lock.
- * Return: 0; the error of the claim (-EBUSY if a driver of the host uses the group); the backend's.
+ * Return: 0; -EPERM for a group without an IOMMU among others or without CAP_SYS_RAWIO; the error
+ * of the claim (-EBUSY if a driver of the host uses the group); the backend's.
  */
 int vfio_container_attach(struct vfio_container *container, struct vfio_member *member)
 {
 	int ret;
 
 	down_write(&container->lock);
-	ret = iommu_group_claim_dma_owner(member->iommu_group, member);
-	if (ret)
-		goto out;
-
-	if (container->backend) {
-		ret = container->backend->ops->attach(container->instance, member->iommu_group);
-		if (ret) {
-			iommu_group_release_dma_owner(member->iommu_group);
-			goto out;
-		}
-	}
-	kref_get(&container->kref);
-	list_add_tail(&member->node, &container->members);
-	member->container = container;
-out:
+	ret = container_add_member(container, member);
 	up_write(&container->lock);
 	return ret;
 }
@@ -315,7 +391,7 @@ void vfio_container_detach(struct vfio_member *member)
 	down_write(&container->lock);
 	if (container->backend)
 		container->backend->ops->detach(container->instance, member->iommu_group);
-	iommu_group_release_dma_owner(member->iommu_group);
+	member_release(member);
 	list_del(&member->node);
 	member->container = NULL;
 

@@ -175,6 +175,8 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 	device->dev = get_device(dev);
 	init_completion(&device->unused);
 	INIT_LIST_HEAD(&device->group_node);
+	INIT_LIST_HEAD(&device->files);
+	mutex_init(&device->files_lock);
 	return 0;
 }
 

@@ -24,12 +24,70 @@
  * @device: the opened device
  * @member: place of its group in the container
  * @group_file: referenced; keeps @member valid
+ * @node: in the device's list of files; guarded by its files_lock
+ * @holder: who opened it; immutable
  */
 struct vfio_device_file {
 	struct vfio_device *device;
 	struct vfio_member *member;
 	struct file *group_file;
+	struct list_head node;
+	struct vfio_holder holder;
 };
+
+static void device_file_list(struct vfio_device_file *df)
+{
+	vfio_holder_set(&df->holder);
+	mutex_lock(&df->device->files_lock);
+	list_add_tail(&df->node, &df->device->files);
+	mutex_unlock(&df->device->files_lock);
+}
+
+static void device_file_unlist(struct vfio_device_file *df)
+{
+	mutex_lock(&df->device->files_lock);
+	list_del(&df->node);
+	mutex_unlock(&df->device->files_lock);
+}
+
+/**
+ * vfio_device_count_files - how many fds of a device are open?
+ * @device: registered
+ *
+ * Context: process context; takes the device's files_lock.
+ * Return: their number.
+ */
+size_t vfio_device_count_files(struct vfio_device *device)
+{
+	size_t count;
+
+	mutex_lock(&device->files_lock);
+	count = list_count_nodes(&device->files);
+	mutex_unlock(&device->files_lock);
+	return count;
+}
+
+/**
+ * vfio_device_holders_print - who has a device open?
+ * @device: the caller is a user of it, or registers it
+ * @text: gets "PID COMMAND" of each fd's opener, separated by commas; empty where there is none
+ * @size: bytes of @text; what does not fit is left out
+ *
+ * Context: process context; takes the device's files_lock.
+ */
+void vfio_device_holders_print(struct vfio_device *device, char *text, size_t size)
+{
+	struct vfio_holder_text holder;
+	struct vfio_device_file *df;
+	size_t length = 0;
+
+	text[0] = '\0';
+	mutex_lock(&device->files_lock);
+	list_for_each_entry(df, &device->files, node)
+		length += scnprintf(text + length, size - length, "%s%s", length ? ", " : "",
+				    vfio_holder_print(&df->holder, &holder));
+	mutex_unlock(&device->files_lock);
+}
 
 /* Drivers without power management have nothing that must be woken. */
 static bool device_sleeps(const struct vfio_device *device)
@@ -174,6 +232,7 @@ static int device_fops_release(struct inode *inode, struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
 
+	device_file_unlist(df);
 	vfio_device_close(df->device);
 	vfio_container_unuse(df->member);
 	vfio_device_put(df->device);
@@ -207,6 +266,7 @@ static const struct file_operations device_fops = {
 struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
 				     struct file *group_file)
 {
+	struct vfio_holder_text holder;
 	struct vfio_device_file *df;
 	struct file *file;
 	int ret;
@@ -230,6 +290,10 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 	/* pread() and pwrite(), but no position; all fds of a device share one address space. */
 	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
 	file->f_mapping = device->inode->i_mapping;
+	device_file_list(df);
+	if (member->noiommu)
+		dev_warn(device->dev, "opened without an IOMMU by %s\n",
+			 vfio_holder_print(&df->holder, &holder));
 	return file;
 
 err_close:

@@ -13,11 +13,13 @@
  * Minors are handed out in a circle, so that a stale node somewhere does not soon mean another
  * group.
  */
+#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/iommu.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -50,9 +52,26 @@ static long group_get_status(void *owner, struct vfio_call *call)
 	return ret;
 }
 
+/* The user only gets -EBUSY. Say who is in his way. */
+static void tell_blockers(struct vfio_group *group)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+	char blockers[160];
+
+	lockdep_assert_held(&group->lock);
+
+	if (!__ratelimit(&limit))
+		return;
+	if (vfio_blockers_print(group->iommu_group, blockers, sizeof(blockers), ','))
+		dev_info(&group->dev, "group is not viable, in use by the host: %s\n", blockers);
+	else
+		dev_info(&group->dev, "group is not viable, somebody else owns its DMA\n");
+}
+
 static int group_join_container(struct vfio_group *group, struct file *file)
 {
 	struct vfio_container *container;
+	int ret;
 
 	lockdep_assert_held(&group->lock);
 
@@ -65,7 +84,10 @@ static int group_join_container(struct vfio_group *group, struct file *file)
 		return -EBADFD;
 
 	group->member.iommu_group = group->iommu_group;
-	return vfio_container_attach(container, &group->member);
+	ret = vfio_container_attach(container, &group->member);
+	if (ret == -EBUSY)
+		tell_blockers(group);
+	return ret;
 }
 
 static long group_set_container(void *owner, unsigned long arg)
@@ -223,18 +245,35 @@ static long group_fops_ioctl(struct file *file, unsigned int cmd, unsigned long 
 				   arg);
 }
 
+/* One opener at a time. */
+static int group_take(struct vfio_group *group, struct file *file)
+{
+	struct vfio_holder_text text;
+
+	lockdep_assert_held(&group->lock);
+
+	if (!group->iommu_group)
+		return -ENODEV;
+	if (group->opened_file) {
+		dev_info_ratelimited(&group->dev, "group is busy, it was opened by %s\n",
+				     vfio_holder_print(&group->holder, &text));
+		return -EBUSY;
+	}
+	group->opened_file = file;
+	vfio_holder_set(&group->holder);
+	return 0;
+}
+
 static int group_fops_open(struct inode *inode, struct file *file)
 {
 	struct vfio_group *group = container_of(inode->i_cdev, struct vfio_group, cdev);
-	int ret = 0;
+	int ret;
+
+	if (group->member.noiommu && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
 
 	mutex_lock(&group->lock);
-	if (!group->iommu_group)
-		ret = -ENODEV;
-	else if (group->opened_file)
-		ret = -EBUSY;
-	else
-		group->opened_file = file;
+	ret = group_take(group, file);
 	mutex_unlock(&group->lock);
 
 	/* The open node holds the cdev, and that the group. */
@@ -252,6 +291,7 @@ static int group_fops_release(struct inode *inode, struct file *file)
 		vfio_container_detach(&group->member);
 	group->kvm = NULL;
 	group->opened_file = NULL;
+	vfio_holder_clear(&group->holder);
 	mutex_unlock(&group->lock);
 	return 0;
 }
@@ -282,7 +322,7 @@ static void group_release(struct device *dev)
 	kfree(container_of(dev, struct vfio_group, dev));
 }
 
-static struct vfio_group *group_alloc(struct iommu_group *iommu_group)
+static struct vfio_group *group_alloc(struct iommu_group *iommu_group, bool noiommu)
 {
 	struct vfio_group *group;
 
@@ -294,9 +334,11 @@ static struct vfio_group *group_alloc(struct iommu_group *iommu_group)
 	mutex_init(&group->devices_lock);
 	INIT_LIST_HEAD(&group->devices);
 	group->iommu_group = iommu_group_ref_get(iommu_group);
+	group->member.noiommu = noiommu;
 
 	device_initialize(&group->dev);
 	group->dev.class = group_class;
+	group->dev.groups = vfio_group_attr_groups;
 	group->dev.release = group_release;
 	cdev_init(&group->cdev, &group_fops);
 	group->cdev.owner = THIS_MODULE;
@@ -315,7 +357,8 @@ static int group_publish(struct vfio_group *group)
 		return minor;
 	group->dev.devt = MKDEV(MAJOR(first_devt), minor);
 
-	ret = dev_set_name(&group->dev, "%d", iommu_group_id(group->iommu_group));
+	ret = dev_set_name(&group->dev, "%s%d", group->member.noiommu ? "noiommu-" : "",
+			   iommu_group_id(group->iommu_group));
 	if (!ret)
 		ret = cdev_device_add(&group->cdev, &group->dev);
 	if (ret) {
@@ -370,7 +413,7 @@ int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
 		goto out;
 	}
 
-	group = group_alloc(iommu_group);
+	group = group_alloc(iommu_group, device->noiommu);
 	if (IS_ERR(group)) {
 		ret = PTR_ERR(group);
 		goto out;
@@ -386,6 +429,43 @@ int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
 out:
 	mutex_unlock(&groups_lock);
 	return ret;
+}
+
+/**
+ * vfio_group_get - the group of an iommu_group
+ * @iommu_group: any
+ *
+ * Context: process context; takes groups_lock.
+ * Return: the group, its class device referenced for the caller; NULL where no device of the
+ * iommu_group is registered.
+ */
+struct vfio_group *vfio_group_get(struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+
+	mutex_lock(&groups_lock);
+	group = group_find(iommu_group);
+	if (group)
+		get_device(&group->dev);
+	mutex_unlock(&groups_lock);
+	return group;
+}
+
+/**
+ * vfio_group_in_use - is the group in a container?
+ * @group: referenced
+ *
+ * Context: process context; takes the group's lock.
+ * Return: whether it is.
+ */
+bool vfio_group_in_use(struct vfio_group *group)
+{
+	bool in_use;
+
+	mutex_lock(&group->lock);
+	in_use = group->member.container;
+	mutex_unlock(&group->lock);
+	return in_use;
 }
 
 /**

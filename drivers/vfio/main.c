@@ -22,12 +22,19 @@ static int __init vfio_init(void)
 	ret = vfio_group_init();
 	if (ret)
 		goto err_device;
+	ret = vfio_group_events_init();
+	if (ret)
+		goto err_group;
+	vfio_noiommu_init();
 	/* The node that users begin with, last. */
 	ret = vfio_container_init();
 	if (ret)
-		goto err_group;
+		goto err_events;
 	return 0;
 
+err_events:
+	vfio_noiommu_exit();
+	vfio_group_events_exit();
 err_group:
 	vfio_group_exit();
 err_device:
@@ -40,6 +47,8 @@ err_virqfd:
 static void __exit vfio_exit(void)
 {
 	vfio_container_exit();
+	vfio_noiommu_exit();
+	vfio_group_events_exit();
 	vfio_group_exit();
 	vfio_device_exit();
 	vfio_virqfd_exit();

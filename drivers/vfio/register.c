@@ -13,14 +13,21 @@
 
 #define VFIO_REQUEST_INTERVAL (10 * HZ)
 
-/* A device whose DMA the IOMMU cannot keep coherent has no place in a user's hands. */
+/*
+ * A device whose DMA the IOMMU cannot keep coherent has no place in a user's hands, nor one that no
+ * IOMMU watches, unless the administrator insists on that.
+ */
 static struct iommu_group *device_iommu_group(struct vfio_device *device)
 {
 	struct iommu_group *iommu_group;
 
 	iommu_group = iommu_group_get(device->dev);
-	if (!iommu_group)
-		return ERR_PTR(-EINVAL);
+	if (!iommu_group) {
+		if (!vfio_noiommu_allowed())
+			return ERR_PTR(-EINVAL);
+		device->noiommu = true;
+		return vfio_noiommu_group_create(device->dev);
+	}
 	if (!device_iommu_capable(device->dev, IOMMU_CAP_CACHE_COHERENCY)) {
 		iommu_group_put(iommu_group);
 		return ERR_PTR(-EINVAL);
@@ -74,10 +81,25 @@ int vfio_register_group_dev(struct vfio_device *device)
 		return PTR_ERR(iommu_group);
 
 	ret = device_publish(device, iommu_group);
+	if (ret && device->noiommu)
+		vfio_noiommu_group_destroy(device->dev);
 	iommu_group_put(iommu_group);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_register_group_dev, VFIO_NS);
+
+/* Tell once who waits for whom. */
+static void tell_waiting(struct vfio_device *device)
+{
+	struct vfio_holder_text text;
+	struct vfio_holder waiting;
+	char holders[128];
+
+	vfio_holder_set(&waiting);
+	vfio_device_holders_print(device, holders, sizeof(holders));
+	dev_warn(device->dev, "Device is currently in use by %s, task %s waits until it is released\n",
+		 holders, vfio_holder_print(&waiting, &text));
+}
 
 /*
  * Ask the user again and again. A signal to the waiting task is no way out: the driver core has no
@@ -89,7 +111,7 @@ static void wait_for_users(struct vfio_device *device)
 	bool interrupted = false;
 	long left = 0;
 
-	while (!try_wait_for_completion(&device->unused) && left <= 0) {
+	while (!left && !try_wait_for_completion(&device->unused)) {
 		if (device->ops->request)
 			device->ops->request(device, asked++);
 
@@ -101,9 +123,8 @@ static void wait_for_users(struct vfio_device *device)
 								 VFIO_REQUEST_INTERVAL);
 		if (left < 0) {
 			interrupted = true;
-			dev_warn(device->dev,
-				 "Device is currently in use, task \"%s\" (%d) waits for its user to let go\n",
-				 current->comm, task_pid_nr(current));
+			left = 0;
+			tell_waiting(device);
 		}
 	}
 }
@@ -122,6 +143,8 @@ void vfio_unregister_group_dev(struct vfio_device *device)
 	vfio_device_put(device);
 	wait_for_users(device);
 	vfio_group_leave(device);
+	if (device->noiommu)
+		vfio_noiommu_group_destroy(device->dev);
 	device_del(&device->device);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_unregister_group_dev, VFIO_NS);

@@ -37,6 +37,21 @@
 #include "backend.h"
 
 /**
+ * struct vfio_holder - the process that opened something
+ * @pid: its process id as the host sees it, 0 for none
+ * @comm: its command
+ */
+struct vfio_holder {
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+};
+
+/* Room for a pid, a blank, and a command of which each byte may be escaped. */
+struct vfio_holder_text {
+	char text[16 + 4 * TASK_COMM_LEN];
+};
+
+/**
  * struct vfio_container - an open /dev/vfio/vfio
  * @kref: one for the file, one for each member
  * @lock: guards everything below; held for reading around each ioctl that reaches the backend
@@ -54,12 +69,14 @@ struct vfio_container {
 
 /**
  * struct vfio_member - a group as its container sees it
+ * @noiommu: the group has no IOMMU; immutable
  * @container: referenced, or NULL; guarded by the group's lock
  * @iommu_group: what is attached; immutable while @container is set
  * @node: in container->members; guarded by container->lock
  * @users: open devices of the group; raised under the group's lock
  */
 struct vfio_member {
+	bool noiommu;
 	struct vfio_container *container;
 	struct iommu_group *iommu_group;
 	struct list_head node;
@@ -75,6 +92,7 @@ struct vfio_member {
  * @lock: guards @iommu_group, @opened_file and @member.container
  * @iommu_group: referenced; NULL once the last device has left
  * @opened_file: the one opener's file, not referenced; NULL while closed
+ * @holder: who opened it; guarded by @lock
  * @member: the group's place in a container
  * @devices_lock: guards @devices
  * @devices: devices that may be opened, linked by vfio_device.group_node
@@ -89,6 +107,7 @@ struct vfio_group {
 	struct mutex lock; /* of the members up to @member */
 	struct iommu_group *iommu_group;
 	struct file *opened_file;
+	struct vfio_holder holder;
 	struct vfio_member member;
 
 	struct mutex devices_lock; /* of the list below */
@@ -96,6 +115,11 @@ struct vfio_group {
 
 	struct kvm *kvm;
 };
+
+/* holder.c */
+void vfio_holder_set(struct vfio_holder *holder);
+void vfio_holder_clear(struct vfio_holder *holder);
+const char *vfio_holder_print(const struct vfio_holder *holder, struct vfio_holder_text *buf);
 
 /* virqfd.c */
 int vfio_virqfd_init(void);
@@ -120,15 +144,37 @@ int vfio_device_init(void);
 void vfio_device_exit(void);
 
 /* device_file.c */
+size_t vfio_device_count_files(struct vfio_device *device);
+void vfio_device_holders_print(struct vfio_device *device, char *text, size_t size);
 struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
 				     struct file *group_file);
+
+/* viability.c */
+size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t size,
+			   char separator);
+
+/* noiommu.c */
+bool vfio_noiommu_allowed(void);
+struct iommu_group *vfio_noiommu_group_create(struct device *dev);
+void vfio_noiommu_group_destroy(struct device *dev);
+void vfio_noiommu_init(void);
+void vfio_noiommu_exit(void);
+
+/* group_sysfs.c */
+extern const struct attribute_group *vfio_group_attr_groups[];
 
 /* group.c */
 int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group);
 void vfio_group_hide(struct vfio_device *device);
 void vfio_group_leave(struct vfio_device *device);
 struct vfio_group *vfio_group_from_file(struct file *file);
+struct vfio_group *vfio_group_get(struct iommu_group *iommu_group);
+bool vfio_group_in_use(struct vfio_group *group);
 int vfio_group_init(void);
 void vfio_group_exit(void);
+
+/* group_events.c */
+int vfio_group_events_init(void);
+void vfio_group_events_exit(void);
 
 #endif

@@ -194,10 +194,13 @@ struct vfio_device_set {
  * @inode: inode of all fds of the device: one address space to zap BAR mappings in; immutable
  * @device: /sys/…/vfio-dev/vfioX; its reference count is that of the struct
  * @index: X in vfioX; immutable
+ * @noiommu: its group was made up for it, there is no IOMMU; immutable while registered
  * @group: group the device is in; set by registration, immutable until unregistration ends
  * @group_node: in the group's list of devices; guarded by the group's devices_lock
  * @users: one for the registration, one for each open device fd and each lookup
  * @unused: completed when @users falls to zero
+ * @files: open fds; guarded by @files_lock
+ * @files_lock: a leaf
  */
 struct vfio_device {
 	struct device *dev;
@@ -210,10 +213,13 @@ struct vfio_device {
 	/* private: for the core */
 	struct device device;
 	int index;
+	bool noiommu;
 	struct vfio_group *group;
 	struct list_head group_node;
 	refcount_t users;
 	struct completion unused;
+	struct list_head files;
+	struct mutex files_lock; /* of the list above */
 };
 
 struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,

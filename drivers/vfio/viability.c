@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Why is a group not viable?
+ *
+ * The driver core knows that a driver of the host uses the group, but not how to say which. This
+ * file walks the members of the iommu_group and names those that are bound to a driver which does
+ * DMA of its own.
+ *
+ * A driver is only safe to look at under its device's lock. That lock is taken by trying: whoever
+ * unbinds a device holds it, possibly for as long as the reader of our answer takes to let go.
+ */
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "vfio.h"
+
+/* A member of the group, held. */
+struct member_device {
+	struct list_head node;
+	struct device *dev;
+};
+
+static int collect_member(struct device *dev, void *data)
+{
+	struct member_device *member;
+
+	member = kzalloc(sizeof(*member), GFP_KERNEL);
+	if (!member)
+		return -ENOMEM;
+	member->dev = get_device(dev);
+	list_add_tail(&member->node, data);
+	return 0;
+}
+
+/* Does the driver leave DMA to whoever owns the group? */
+static bool driver_is_harmless(const struct device *dev)
+{
+	return dev_is_pci(dev) && to_pci_driver(dev->driver)->driver_managed_dma;
+}
+
+/* "BDF driver" if the member blocks the group, else nothing. */
+static size_t member_print(struct device *dev, char *text, size_t size)
+{
+	size_t length = 0;
+
+	if (!device_trylock(dev))
+		return scnprintf(text, size, "%s (changing)", dev_name(dev));
+	if (dev->driver && !driver_is_harmless(dev))
+		length = scnprintf(text, size, "%s %s", dev_name(dev), dev->driver->name);
+	device_unlock(dev);
+	return length;
+}
+
+/**
+ * vfio_blockers_print - name the members of a group that a driver of the host uses
+ * @iommu_group: the group; the caller holds a reference
+ * @text: gets "BDF driver" of each, separated by @separator; empty where there is none
+ * @size: bytes of @text; what does not fit is left out
+ * @separator: one character
+ *
+ * Context: process context; may sleep.
+ * Return: length of the text.
+ */
+size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t size,
+			   char separator)
+{
+	struct member_device *member, *next;
+	LIST_HEAD(members);
+	size_t length = 0, more;
+
+	text[0] = '\0';
+	iommu_group_for_each_dev(iommu_group, &members, collect_member);
+	list_for_each_entry_safe(member, next, &members, node) {
+		if (size - length > 2) {
+			/* One byte is kept for the separator, put in front once it is known. */
+			more = member_print(member->dev, text + length + !!length,
+					    size - length - !!length);
+			if (more && length)
+				text[length++] = separator;
+			length += more;
+			text[length] = '\0';
+		}
+		put_device(member->dev);
+		kfree(member);
+	}
+	return length;
+}
