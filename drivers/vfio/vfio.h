@@ -11,13 +11,15 @@
  *   vfio_device_set.lock	open, close and common reset of devices
  *   iommu->lock		type1: mappings, domains, ranges
  *   irq_lock			vfio-pci: which interrupts are set up
+ *   config_lock		vfio-pci: what the user sees of config space
+ *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->devices_lock (mutex; the match operation of devices runs under it), holder.lock.
+ * group->devices_lock (mutex; the match operation of devices runs under it), device->files_lock.
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.
