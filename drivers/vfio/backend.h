@@ -17,7 +17,6 @@
 
 /**
  * struct vfio_backend_ops - what the container asks a backend to do
- * @name: for messages
  * @owner: module that is pinned while an instance is open
  * @noiommu: serves groups without an IOMMU, and only these
  * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep
@@ -29,7 +28,6 @@
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {
-	const char *name;
 	struct module *owner;
 	bool noiommu;
 	void *(*open)(unsigned long type);

@@ -211,16 +211,9 @@ static long container_set_iommu(void *owner, unsigned long type)
 	return ret;
 }
 
-/**
- * vfio_container_extension - what VFIO_CHECK_EXTENSION answers
- * @container: the container
- * @number: VFIO_*
- *
- * Context: process context; takes container->lock for reading.
- * Return: positive if there is such an extension, else 0.
- */
-long vfio_container_extension(struct vfio_container *container, unsigned long number)
+static long container_check_extension(void *owner, unsigned long number)
 {
+	struct vfio_container *container = owner;
 	long answer;
 
 	down_read(&container->lock);
@@ -230,11 +223,6 @@ long vfio_container_extension(struct vfio_container *container, unsigned long nu
 		answer = ask_backends(container, number);
 	up_read(&container->lock);
 	return answer;
-}
-
-static long container_check_extension(void *owner, unsigned long number)
-{
-	return vfio_container_extension(owner, number);
 }
 
 static long container_get_api_version(void *owner, unsigned long arg)
@@ -305,6 +293,7 @@ static const struct file_operations container_fops = {
  * vfio_container_from_file - the container behind a file
  * @file: any open file
  *
+ * Context: any.
  * Return: the container, valid as long as the caller holds @file, or NULL for another kind of file.
  */
 struct vfio_container *vfio_container_from_file(struct file *file)

@@ -173,7 +173,7 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 		return PTR_ERR(device->inode);
 	}
 	device->dev = get_device(dev);
-	init_completion(&device->unused);
+	init_completion(&device->no_users);
 	INIT_LIST_HEAD(&device->group_node);
 	INIT_LIST_HEAD(&device->files);
 	mutex_init(&device->files_lock);
@@ -252,6 +252,7 @@ EXPORT_SYMBOL_NS_GPL(_vfio_alloc_device, VFIO_NS);
  * vfio_device_tryget - become a user of a registered device
  * @device: a device the caller can see in its group's list
  *
+ * Context: any.
  * Return: false if the device is on its way out.
  */
 bool vfio_device_tryget(struct vfio_device *device)
@@ -262,11 +263,13 @@ bool vfio_device_tryget(struct vfio_device *device)
 /**
  * vfio_device_put - stop being a user of a device
  * @device: got by vfio_device_tryget(), or registered
+ *
+ * Context: any.
  */
 void vfio_device_put(struct vfio_device *device)
 {
 	if (refcount_dec_and_test(&device->users))
-		complete(&device->unused);
+		complete(&device->no_users);
 }
 
 /**

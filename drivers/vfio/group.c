@@ -289,7 +289,6 @@ static int group_fops_release(struct inode *inode, struct file *file)
 	/* Devices hold this file, so none is open any more. */
 	if (group->member.container)
 		vfio_container_detach(&group->member);
-	group->kvm = NULL;
 	group->opened_file = NULL;
 	vfio_holder_clear(&group->holder);
 	mutex_unlock(&group->lock);
@@ -308,6 +307,7 @@ static const struct file_operations group_fops = {
  * vfio_group_from_file - the group behind a file
  * @file: any open file
  *
+ * Context: any.
  * Return: the group, valid as long as the caller holds @file, or NULL for another kind of file.
  */
 struct vfio_group *vfio_group_from_file(struct file *file)

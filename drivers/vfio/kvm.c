@@ -3,8 +3,8 @@
  * What others ask about a file that may be a group's.
  *
  * kvm.ko finds these symbols by name in whatever module has them, so names and signatures are those
- * of every kernel since 6.1, those that only some kernels look for included. Its device
- * KVM_DEV_TYPE_VFIO holds a reference to the file and to this module meanwhile.
+ * that the kvm.ko of any supported kernel looks for. Its device KVM_DEV_TYPE_VFIO holds a reference
+ * to the file and to this module meanwhile.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -15,6 +15,7 @@
  * vfio_file_is_group - is this file an open /dev/vfio/N?
  * @file: any open file
  *
+ * Context: any.
  * Return: whether it is.
  */
 bool vfio_file_is_group(struct file *file)
@@ -27,6 +28,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_file_is_group, VFIO_NS);
  * vfio_file_is_valid - may this file be given to the other calls of this file?
  * @file: any open file
  *
+ * Context: any.
  * Return: whether it may.
  */
 bool vfio_file_is_valid(struct file *file)
@@ -40,6 +42,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_file_is_valid, VFIO_NS);
  * @file: any open file
  * @device: a registered device
  *
+ * Context: any.
  * Return: whether @device is in the group of @file.
  */
 bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
@@ -82,17 +85,12 @@ EXPORT_SYMBOL_NS_GPL(vfio_file_enforced_coherent, VFIO_NS);
  * @file: any open file
  * @kvm: the machine, or NULL when it lets go of the group
  *
- * Context: process context; takes the group's lock.
+ * kvm.ko will not have a group without this symbol. No device of ours needs the machine.
+ *
+ * Context: any.
  */
 void vfio_file_set_kvm(struct file *file, struct kvm *kvm)
 {
-	struct vfio_group *group = vfio_group_from_file(file);
-
-	if (!group)
-		return;
-	mutex_lock(&group->lock);
-	group->kvm = kvm;
-	mutex_unlock(&group->lock);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_set_kvm, VFIO_NS);
 
@@ -100,6 +98,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_file_set_kvm, VFIO_NS);
  * vfio_file_iommu_group - the iommu_group behind the file of a group
  * @file: any open file
  *
+ * Context: process context; takes the group's lock.
  * Return: the iommu_group, which lives as long as the group has devices; NULL for other files and
  * for a group whose last device is gone.
  */

@@ -104,7 +104,6 @@ static long noiommu_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 }
 
 static const struct vfio_backend_ops noiommu_ops = {
-	.name = "noiommu",
 	.owner = THIS_MODULE,
 	.noiommu = true,
 	.open = noiommu_open,

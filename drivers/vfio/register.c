@@ -97,8 +97,8 @@ static void tell_waiting(struct vfio_device *device)
 
 	vfio_holder_set(&waiting);
 	vfio_device_holders_print(device, holders, sizeof(holders));
-	dev_warn(device->dev, "Device is currently in use by %s, task %s waits until it is released\n",
-		 holders, vfio_holder_print(&waiting, &text));
+	dev_warn(device->dev, "Device is currently in use, task %s waits for its holder: %s\n",
+		 vfio_holder_print(&waiting, &text), holders);
 }
 
 /*
@@ -111,15 +111,15 @@ static void wait_for_users(struct vfio_device *device)
 	bool interrupted = false;
 	long left = 0;
 
-	while (!left && !try_wait_for_completion(&device->unused)) {
+	while (!left && !try_wait_for_completion(&device->no_users)) {
 		if (device->ops->request)
 			device->ops->request(device, asked++);
 
 		if (interrupted) {
-			left = wait_for_completion_timeout(&device->unused, VFIO_REQUEST_INTERVAL);
+			left = wait_for_completion_timeout(&device->no_users, VFIO_REQUEST_INTERVAL);
 			continue;
 		}
-		left = wait_for_completion_interruptible_timeout(&device->unused,
+		left = wait_for_completion_interruptible_timeout(&device->no_users,
 								 VFIO_REQUEST_INTERVAL);
 		if (left < 0) {
 			interrupted = true;

@@ -2,8 +2,7 @@
 /*
  * vfio.ko, inside.
  *
- * The lock order of all three modules, outermost first. Where a line names several, no two of them
- * are ever held together.
+ * The lock order of all three modules, outermost first.
  *
  *   groups_lock		group.c: which groups there are
  *   group->lock		one group: its opener, its container
@@ -15,6 +14,7 @@
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
  *   memory_lock		vfio-pci: may the device's memory be touched?
+ *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
@@ -91,14 +91,14 @@ struct vfio_member {
  * @cdev: the node; an open file holds it and so the struct
  * @node: in the list of groups; guarded by groups_lock
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
- * @lock: guards @iommu_group, @opened_file and @member.container
- * @iommu_group: referenced; NULL once the last device has left
+ * @lock: guards @iommu_group, @opened_file, @holder and @member.container
+ * @iommu_group: referenced; NULL once the last device has left, which needs groups_lock as well, so
+ *	either is enough to look
  * @opened_file: the one opener's file, not referenced; NULL while closed
  * @holder: who opened it; guarded by @lock
  * @member: the group's place in a container
  * @devices_lock: guards @devices
  * @devices: devices that may be opened, linked by vfio_device.group_node
- * @kvm: virtual machine the group was shown to, not referenced; guarded by @lock
  */
 struct vfio_group {
 	struct device dev;
@@ -114,8 +114,6 @@ struct vfio_group {
 
 	struct mutex devices_lock; /* of the list below */
 	struct list_head devices;
-
-	struct kvm *kvm;
 };
 
 /* holder.c */
@@ -133,7 +131,6 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 void vfio_container_detach(struct vfio_member *member);
 int vfio_container_use(struct vfio_member *member);
 void vfio_container_unuse(struct vfio_member *member);
-long vfio_container_extension(struct vfio_container *container, unsigned long number);
 int vfio_container_init(void);
 void vfio_container_exit(void);
 

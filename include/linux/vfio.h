@@ -134,7 +134,6 @@ struct vfio_feature {
 
 /**
  * struct vfio_device_ops - what the core asks a device driver to do
- * @name: for messages
  * @init: called by vfio_alloc_device() after the device is set up; may be NULL
  * @release: undo of @init, called when the last reference to the device is gone; may be NULL
  * @open_device: first device fd is about to be made; hardware may be touched from here on
@@ -153,7 +152,6 @@ struct vfio_feature {
  * @open_device and @close_device run under the lock of the device's set. All may sleep.
  */
 struct vfio_device_ops {
-	const char *name;
 	int (*init)(struct vfio_device *device);
 	void (*release)(struct vfio_device *device);
 	int (*open_device)(struct vfio_device *device);
@@ -172,10 +170,10 @@ struct vfio_device_ops {
 
 /**
  * struct vfio_device_set - devices that can only be reset together
- * @id: what they have in common: a slot, a bus, or the device itself
+ * @id: what they have in common: a slot, a bus, or the device itself; immutable
  * @lock: serialises open, close and common reset of the members
  * @devices: members, linked by vfio_device.set_node; guarded by @lock
- * @nr_devices: registered members; guarded by the core's table of sets
+ * @nr_devices: devices that hold the set; guarded by the lock of the core's table of sets
  */
 struct vfio_device_set {
 	void *id;
@@ -198,7 +196,7 @@ struct vfio_device_set {
  * @group: group the device is in; set by registration, immutable until unregistration ends
  * @group_node: in the group's list of devices; guarded by the group's devices_lock
  * @users: one for the registration, one for each open device fd and each lookup
- * @unused: completed when @users falls to zero
+ * @no_users: completed when @users falls to zero
  * @files: open fds; guarded by @files_lock
  * @files_lock: a leaf
  */
@@ -217,7 +215,7 @@ struct vfio_device {
 	struct vfio_group *group;
 	struct list_head group_node;
 	refcount_t users;
-	struct completion unused;
+	struct completion no_users;
 	struct list_head files;
 	struct mutex files_lock; /* of the list above */
 };
@@ -240,6 +238,12 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 	((struct type *)_vfio_alloc_device(sizeof(struct type) +			\
 		BUILD_BUG_ON_ZERO(offsetof(struct type, member)), dev, ops))
 
+/**
+ * vfio_put_device - give a device back
+ * @device: of vfio_alloc_device(), not registered
+ *
+ * Context: process context; may sleep.
+ */
 static inline void vfio_put_device(struct vfio_device *device)
 {
 	put_device(&device->device);

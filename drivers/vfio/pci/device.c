@@ -417,7 +417,6 @@ static void device_request(struct vfio_device *device, unsigned int count)
 }
 
 const struct vfio_device_ops vfio_pci_device_ops = {
-	.name = "vfio-pci",
 	.init = device_init,
 	.open_device = device_open,
 	.close_device = device_close,

@@ -315,7 +315,6 @@ static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 }
 
 static const struct vfio_backend_ops type1_ops = {
-	.name = "vfio-iommu-type1",
 	.owner = THIS_MODULE,
 	.open = type1_open,
 	.release = type1_release,

@@ -3,8 +3,8 @@
  * The user ABI of VFIO.
  *
  * This file owns the numbers and layouts that user programs are compiled against: the same as in
- * every kernel since 3.6, with all that was added up to 7.3. Nothing here may ever change, only be
- * added to. What each call does is told in Documentation/vfio.rst.
+ * every kernel that has VFIO, with all that was added up to the newest. Nothing here may ever
+ * change, only be added to. What each call does is told in Documentation/vfio.rst.
  *
  * Rules that hold for every struct with argsz: the caller sets argsz to the size that it allocated;
  * a smaller one than the call needs is -EINVAL, a larger one is legal; unknown flags are -EINVAL.
