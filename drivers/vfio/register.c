@@ -11,7 +11,7 @@
 
 #include "vfio.h"
 
-#define VFIO_REQUEST_INTERVAL (10 * HZ)
+#define REQUEST_INTERVAL (10 * HZ)
 
 /*
  * A device whose DMA the IOMMU cannot keep coherent has no place in a user's hands, nor one that no
@@ -116,11 +116,11 @@ static void wait_for_users(struct vfio_device *device)
 			device->ops->request(device, asked++);
 
 		if (interrupted) {
-			left = wait_for_completion_timeout(&device->no_users, VFIO_REQUEST_INTERVAL);
+			left = wait_for_completion_timeout(&device->no_users, REQUEST_INTERVAL);
 			continue;
 		}
 		left = wait_for_completion_interruptible_timeout(&device->no_users,
-								 VFIO_REQUEST_INTERVAL);
+								 REQUEST_INTERVAL);
 		if (left < 0) {
 			interrupted = true;
 			left = 0;

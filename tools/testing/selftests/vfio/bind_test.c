@@ -230,5 +230,7 @@ TEST(shared_group_both_open)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, E1000 };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -377,5 +377,7 @@ TEST_F(two, either_may_leave)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, IVSHMEM };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

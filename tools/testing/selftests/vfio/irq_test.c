@@ -462,5 +462,7 @@ TEST_F(e1000e, names)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, E1000E };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

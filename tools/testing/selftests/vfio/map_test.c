@@ -341,5 +341,7 @@ TEST_F(limit, failures_are_free)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, IVSHMEM };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

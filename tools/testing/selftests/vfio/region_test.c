@@ -58,7 +58,6 @@ FIXTURE_VARIANT_ADD(info, edu) { .kind = EDU };
 FIXTURE_VARIANT_ADD(info, nvme) { .kind = NVME };
 FIXTURE_VARIANT_ADD(info, e1000e) { .kind = E1000E };
 FIXTURE_VARIANT_ADD(info, testdev) { .kind = TESTDEV };
-FIXTURE_VARIANT_ADD(info, ivshmem) { .kind = IVSHMEM };
 
 FIXTURE_SETUP(info)
 {
@@ -452,5 +451,7 @@ TEST_F(hole, protect)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, NVME, E1000E, TESTDEV, IVSHMEM };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

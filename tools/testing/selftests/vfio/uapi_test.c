@@ -365,5 +365,7 @@ TEST_F(uapi, no_data)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU, NVME };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

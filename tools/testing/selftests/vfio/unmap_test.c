@@ -286,5 +286,7 @@ TEST_F(info, chain_does_not_fit)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

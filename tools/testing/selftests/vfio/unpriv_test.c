@@ -131,5 +131,7 @@ TEST_F(nobody, memlock_zero)
 
 int main(int argc, char **argv)
 {
-	return vfio_test_main(argc, argv);
+	static const enum test_device needs[] = { EDU };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -11,6 +11,10 @@
 
 #include "vfio.h"
 
+/* Seconds for one test. A debug kernel under emulation on a busy machine needs more than usual. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120
+
 /* The errno that a call left behind, 0 if it succeeded. */
 #define ERRNO_OF(call) (__extension__ ({				\
 	errno = 0;							\
@@ -69,15 +73,17 @@ static inline bool join_or_skip(struct __test_metadata *_metadata, struct client
 	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
 }
 
-/* Takes the test bed's devices for vfio-pci, runs the tests, gives the devices back. */
-static inline int vfio_test_main(int argc, char **argv)
+/* Takes the devices in @needs for vfio-pci, runs the tests, gives the devices back. */
+static inline int vfio_test_main(int argc, char **argv, const enum test_device *needs, size_t count)
 {
 	int status;
 
-	if (pci_take_all())
-		ksft_exit_fail_msg("cannot bind the test devices: %s\n", strerror(errno));
+	for (size_t i = 0; i < count; i++)
+		if (pci_take(needs[i]))
+			ksft_exit_fail_msg("cannot bind %s: %s\n", test_device_name(needs[i]),
+					   strerror(errno));
 	status = test_harness_run(argc, argv);
-	pci_give_back_all();
+	pci_give_back();
 	return status;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Functions in sysfs: found by vendor and device, bound through driver_override.
  *
- * pci_take_all() binds every device of the test bed to vfio-pci and remembers what it had before;
- * pci_give_back_all() restores that: override first, then the driver.
+ * pci_take() binds devices of the test bed to vfio-pci and remembers what they had before;
+ * pci_give_back() restores that: override first, then the driver.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -206,20 +206,19 @@ static int take(const struct pci_func *func)
 	return pci_bind(func, "vfio-pci");
 }
 
-/* Binds every known device to vfio-pci. */
-int pci_take_all(void)
+/* Binds every function of a kind to vfio-pci. */
+int pci_take(enum test_device kind)
 {
 	struct pci_func func;
 
-	for (int kind = 0; kind < TEST_DEVICES; kind++)
-		for (int nth = 0; !pci_find(kind, nth, &func); nth++)
-			if (take(&func))
-				return -1;
+	for (int nth = 0; !pci_find(kind, nth, &func); nth++)
+		if (take(&func))
+			return -1;
 	return 0;
 }
 
-/* Restores the drivers from before pci_take_all(). */
-void pci_give_back_all(void)
+/* Restores the drivers from before pci_take(). */
+void pci_give_back(void)
 {
 	while (nr_taken) {
 		const char *bdf = taken[--nr_taken].func.bdf;

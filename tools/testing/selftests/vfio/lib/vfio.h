@@ -58,8 +58,8 @@ int pci_find(enum test_device kind, int nth, struct pci_func *func);
 int pci_driver(const struct pci_func *func, char *name, size_t size);
 int pci_bind(const struct pci_func *func, const char *driver);
 int pci_unbind(const struct pci_func *func);
-int pci_take_all(void);
-void pci_give_back_all(void);
+int pci_take(enum test_device kind);
+void pci_give_back(void);
 int file_read(const char *path, char *text, size_t size);
 int file_write(const char *path, const char *text);
 
