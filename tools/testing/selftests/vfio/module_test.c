@@ -7,18 +7,22 @@
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "lib/check.h"
 
 #define NODE	"/dev/vfio/vfio"
 
+#define FEW	5
+
 static int rounds(void)
 {
 	if (getenv("VFIO_TEST_LONG") || !access("/sys/kernel/debug/kmemleak", F_OK))
 		return 200;
-	return 5;
+	return FEW;
 }
 
 static bool is_loaded(const char *module)
@@ -62,7 +66,7 @@ FIXTURE_TEARDOWN(modules)
 /* modprobe vfio-pci brings all three, modprobe -r takes all three out, again and again. */
 TEST_F_TIMEOUT(modules, rounds, 900)
 {
-	for (int round = 0; round < rounds(); round++) {
+	for (int round = 0; round < FEW; round++) {
 		ASSERT_EQ(0, nr_loaded());
 		ASSERT_EQ(0, load());
 		ASSERT_EQ(3, nr_loaded());
@@ -72,16 +76,88 @@ TEST_F_TIMEOUT(modules, rounds, 900)
 	EXPECT_EQ(0, nr_loaded());
 }
 
+/* What modprobe says it would load, in memory; the caller closes it. */
+static int module_image(const char *name)
+{
+	char command[128], path[256] = "", buffer[65536];
+	FILE *pipe;
+	ssize_t n;
+	int from, to;
+
+	snprintf(command, sizeof(command), "modinfo -n %s", name);
+	pipe = popen(command, "r");
+	if (!pipe)
+		return -1;
+	if (fgets(path, sizeof(path), pipe))
+		path[strcspn(path, "\n")] = '\0';
+	pclose(pipe);
+
+	from = open(path, O_RDONLY | O_CLOEXEC);
+	to = memfd_create(name, 0);
+	while (from >= 0 && to >= 0 && (n = read(from, buffer, sizeof(buffer))) > 0)
+		if (write(to, buffer, n) != n)
+			break;
+	close(from);
+	return to;
+}
+
+static int load_image(int image)
+{
+	struct stat st;
+	void *bytes;
+	int ret;
+
+	if (fstat(image, &st))
+		return -1;
+	bytes = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, image, 0);
+	if (bytes == MAP_FAILED)
+		return -1;
+	ret = syscall(SYS_init_module, bytes, st.st_size, "");
+	munmap(bytes, st.st_size);
+	return ret;
+}
+
+/* The same without modprobe, so that many rounds are soon done: nothing may be left behind. */
+TEST_F_TIMEOUT(modules, many_rounds, 900)
+{
+	static const char * const names[] = { "vfio", "vfio_iommu_type1", "vfio_pci" };
+	int images[3];
+
+	/* What ours depend on stays loaded meanwhile. */
+	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, system("modprobe -q irqbypass || true"));
+	for (int i = 0; i < 3; i++) {
+		images[i] = module_image(names[i]);
+		ASSERT_LE(0, images[i]);
+	}
+	for (int round = 0; round < rounds(); round++) {
+		for (int i = 0; i < 3; i++)
+			ASSERT_EQ(0, load_image(images[i]))
+				TH_LOG("%s: %s", names[i], strerror(errno));
+		ASSERT_EQ(3, nr_loaded());
+		for (int i = 3; i--; )
+			ASSERT_EQ(0, syscall(SYS_delete_module, names[i], O_NONBLOCK))
+				TH_LOG("%s: %s", names[i], strerror(errno));
+	}
+	EXPECT_EQ(0, nr_loaded());
+	for (int i = 0; i < 3; i++)
+		close(images[i]);
+}
+
 /* Opening the node loads vfio and, by its soft dependency, the backend; nothing else. */
 TEST_F(modules, autoload)
 {
+	bool made = false;
 	int fd;
 
 	ASSERT_EQ(0, nr_loaded());
-	/* Made at boot by those who read modules.devname. */
+	/* Whoever read modules.devname made it at boot; else it is made for a while. */
 	mkdir("/dev/vfio", 0755);
-	if (access(NODE, F_OK))
-		ASSERT_EQ(0, mknod(NODE, S_IFCHR | 0666, makedev(10, 196)));
+	if (access(NODE, F_OK)) {
+		ASSERT_EQ(0, mknod(NODE, S_IFCHR | 0600, makedev(10, 196)));
+		made = true;
+	}
 	fd = open(NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd)
 		TH_LOG("%s", strerror(errno));
@@ -89,6 +165,9 @@ TEST_F(modules, autoload)
 	EXPECT_TRUE(is_loaded("vfio_iommu_type1"));
 	EXPECT_FALSE(is_loaded("vfio_pci"));
 	close(fd);
+	EXPECT_EQ(0, unload());
+	if (made)
+		EXPECT_EQ(0, unlink(NODE));
 }
 
 /* An open container keeps the module: it cannot be taken out, and goes on working. */

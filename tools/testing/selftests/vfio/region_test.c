@@ -410,11 +410,15 @@ FIXTURE_TEARDOWN(hole)
 	client_close(&self->c);
 }
 
-/* A part of a mapped and touched BAR is unmapped: the rest stays (6.12's modules panic). */
-TEST_F(hole, unmap)
+/* Part of a touched BAR is made read-only, then unmapped: the rest stays (6.12's modules panic). */
+TEST_F(hole, punch)
 {
 	__u64 before = variant->at - PAGE, after = variant->at + variant->size;
 
+	self->view[variant->at] = 0;
+	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ));
+	EXPECT_EQ(0, self->view[variant->at]);
+	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ | PROT_WRITE));
 	self->view[variant->at] = 1;
 	if (variant->at)
 		self->view[before] = 0xb1;
@@ -433,20 +437,6 @@ TEST_F(hole, unmap)
 				   MAP_SHARED | MAP_FIXED, self->c.device,
 				   self->c.region[BAR].offset + variant->at));
 	EXPECT_EQ(1, self->view[variant->at]);
-}
-
-/* The same for protection: a part that may not be written is split off the rest. */
-TEST_F(hole, protect)
-{
-	self->view[variant->at] = 2;
-	self->view[100 * MIB] = 0x44;
-	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ));
-	EXPECT_EQ(2, self->view[variant->at]);
-	EXPECT_EQ(0x44, self->view[100 * MIB]);
-	self->view[100 * MIB] = 0x45;
-	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ | PROT_WRITE));
-	self->view[variant->at] = 3;
-	EXPECT_EQ(3, self->view[variant->at]);
 }
 
 int main(int argc, char **argv)
