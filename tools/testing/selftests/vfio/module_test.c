@@ -132,13 +132,15 @@ TEST_F_TIMEOUT(modules, many_rounds, 900)
 		ASSERT_LE(0, images[i]);
 	}
 	for (int round = 0; round < rounds(); round++) {
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3; i++) {
 			ASSERT_EQ(0, load_image(images[i]))
 				TH_LOG("%s: %s", names[i], strerror(errno));
+		}
 		ASSERT_EQ(3, nr_loaded());
-		for (int i = 3; i--; )
+		for (int i = 3; i--; ) {
 			ASSERT_EQ(0, syscall(SYS_delete_module, names[i], O_NONBLOCK))
 				TH_LOG("%s: %s", names[i], strerror(errno));
+		}
 	}
 	EXPECT_EQ(0, nr_loaded());
 	for (int i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Regions: BARs by pread and pwrite in every width, by mmap, and what must be refused; the ROM; the
- * MSI-X table. The BAR of 1 GiB is memory, so what is written can be read again on the other way.
+ * MSI-X table. A large BAR is memory, so what is written can be read again on the other way.
  */
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
@@ -294,7 +294,9 @@ TEST_F(bar, bad_memory)
 /* Parts of a BAR, at a page's offset each. */
 TEST_F(bar, map_parts)
 {
-	static const __u64 places[] = { PAGE, 3 * PAGE, 2 * MIB, 2 * MIB + PAGE, 512 * MIB - PAGE };
+	const __u64 places[] = {
+		PAGE, 3 * PAGE, 2 * MIB, 2 * MIB + PAGE, self->size - 2 * PAGE,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		__u8 *part = region_map(&self->c, BAR, places[i], 2 * PAGE);
@@ -371,38 +373,45 @@ TEST_F(bar, fork)
 FIXTURE(hole)
 {
 	struct client c;
+	__u64 bar_size;
 	__u8 *view;
 };
 
+/* A hole of @size bytes, @offset bytes behind a sixteenth of the BAR. */
 FIXTURE_VARIANT(hole)
 {
 	__u64 size;
-	__u64 at;
+	int sixteenth;
+	long offset;
 };
 
-FIXTURE_VARIANT_ADD(hole, page_at_start) { .size = PAGE, .at = 0 };
-FIXTURE_VARIANT_ADD(hole, page_inside) { .size = PAGE, .at = 512 * MIB + 3 * PAGE };
-FIXTURE_VARIANT_ADD(hole, page_at_end) { .size = PAGE, .at = GIB - PAGE };
-FIXTURE_VARIANT_ADD(hole, huge_at_start) { .size = 2 * MIB, .at = 0 };
-FIXTURE_VARIANT_ADD(hole, huge_inside) { .size = 2 * MIB, .at = 512 * MIB };
-FIXTURE_VARIANT_ADD(hole, huge_askew) { .size = 2 * MIB, .at = 300 * MIB + PAGE };
+FIXTURE_VARIANT_ADD(hole, page_at_start) { .size = PAGE };
+FIXTURE_VARIANT_ADD(hole, page_inside) { .size = PAGE, .sixteenth = 8, .offset = 3 * PAGE };
+FIXTURE_VARIANT_ADD(hole, page_at_end) { .size = PAGE, .sixteenth = 16, .offset = -PAGE };
+FIXTURE_VARIANT_ADD(hole, huge_at_start) { .size = 2 * MIB };
+FIXTURE_VARIANT_ADD(hole, huge_inside) { .size = 2 * MIB, .sixteenth = 8 };
+FIXTURE_VARIANT_ADD(hole, huge_askew) { .size = 2 * MIB, .sixteenth = 5, .offset = PAGE };
 
-/* A BAR of 1 GiB, mapped where one entry of the highest level could hold it. */
+/* A BAR of 1 GiB, or what there is, where one entry of the highest level could hold it. */
 FIXTURE_SETUP(hole)
 {
+	__u64 size;
 	char *space;
 
 	if (!open_or_skip(_metadata, &self->c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU))
 		return;
-	if (self->c.region[BAR].size < GIB)
-		SKIP(return, "no BAR of 1 GiB");
+	size = self->c.region[BAR].size;
+	if (size < 64 * MIB)
+		SKIP(return, "no BAR of 64 MiB");
 	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
-	space = mmap(NULL, 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	space = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		     0);
 	ASSERT_NE(MAP_FAILED, space);
-	self->view = mmap((void *)(((uintptr_t)space + GIB - 1) & ~(GIB - 1)), GIB,
+	self->view = mmap((void *)(((uintptr_t)space + size - 1) & ~(size - 1)), size,
 			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, self->c.device,
 			  self->c.region[BAR].offset);
 	ASSERT_NE(MAP_FAILED, self->view);
+	self->bar_size = size;
 }
 
 FIXTURE_TEARDOWN(hole)
@@ -413,30 +422,32 @@ FIXTURE_TEARDOWN(hole)
 /* Part of a touched BAR is made read-only, then unmapped: the rest stays (6.12's modules panic). */
 TEST_F(hole, punch)
 {
-	__u64 before = variant->at - PAGE, after = variant->at + variant->size;
+	__u64 at = self->bar_size / 16 * variant->sixteenth + variant->offset;
+	__u64 before = at - PAGE, after = at + variant->size, far = self->bar_size / 16 * 3;
+	__u8 *view = self->view;
 
-	self->view[variant->at] = 0;
-	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ));
-	EXPECT_EQ(0, self->view[variant->at]);
-	ASSERT_EQ(0, mprotect(self->view + variant->at, variant->size, PROT_READ | PROT_WRITE));
-	self->view[variant->at] = 1;
-	if (variant->at)
-		self->view[before] = 0xb1;
-	if (after < GIB)
-		self->view[after] = 0xa1;
-	self->view[100 * MIB] = 0x33;
-	ASSERT_EQ(0, munmap(self->view + variant->at, variant->size));
-	if (variant->at)
-		EXPECT_EQ(0xb1, self->view[before]);
-	if (after < GIB)
-		EXPECT_EQ(0xa1, self->view[after]);
-	EXPECT_EQ(0x33, self->view[100 * MIB]);
+	view[at] = 0;
+	ASSERT_EQ(0, mprotect(view + at, variant->size, PROT_READ));
+	EXPECT_EQ(0, view[at]);
+	ASSERT_EQ(0, mprotect(view + at, variant->size, PROT_READ | PROT_WRITE));
+	view[at] = 1;
+	if (at)
+		view[before] = 0xb1;
+	if (after < self->bar_size)
+		view[after] = 0xa1;
+	view[far] = 0x33;
+	ASSERT_EQ(0, munmap(view + at, variant->size));
+	if (at)
+		EXPECT_EQ(0xb1, view[before]);
+	if (after < self->bar_size)
+		EXPECT_EQ(0xa1, view[after]);
+	EXPECT_EQ(0x33, view[far]);
 
 	/* The hole can be filled again, with what was there before. */
-	ASSERT_NE(MAP_FAILED, mmap(self->view + variant->at, variant->size, PROT_READ | PROT_WRITE,
+	ASSERT_NE(MAP_FAILED, mmap(view + at, variant->size, PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_FIXED, self->c.device,
-				   self->c.region[BAR].offset + variant->at));
-	EXPECT_EQ(1, self->view[variant->at]);
+				   self->c.region[BAR].offset + at));
+	EXPECT_EQ(1, view[at]);
 }
 
 int main(int argc, char **argv)

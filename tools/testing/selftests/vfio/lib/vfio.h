@@ -37,7 +37,7 @@ enum test_device {
 	NVME,		/* MSI-X table inside BAR 0, function reset */
 	E1000E,		/* INTx, MSI, MSI-X at will; PM, PCIe, AER; I/O and ROM BARs */
 	TESTDEV,	/* a BAR below 4 KiB, an I/O BAR */
-	IVSHMEM,	/* a BAR of 1 GiB that is memory */
+	IVSHMEM,	/* a large BAR that is memory, of 1 GiB if possible */
 	E1000,		/* two functions behind a bridge: one group */
 	TEST_DEVICES
 };
