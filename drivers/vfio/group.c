@@ -260,7 +260,9 @@ static int group_take(struct vfio_group *group, struct file *file)
 		return -EBUSY;
 	}
 	group->opened_file = file;
+	spin_lock(&group->view_lock);
 	vfio_holder_set(&group->holder);
+	spin_unlock(&group->view_lock);
 	return 0;
 }
 
@@ -290,7 +292,9 @@ static int group_fops_release(struct inode *inode, struct file *file)
 	if (group->member.container)
 		vfio_container_detach(&group->member);
 	group->opened_file = NULL;
+	spin_lock(&group->view_lock);
 	vfio_holder_clear(&group->holder);
+	spin_unlock(&group->view_lock);
 	mutex_unlock(&group->lock);
 	return 0;
 }
@@ -332,6 +336,7 @@ static struct vfio_group *group_alloc(struct iommu_group *iommu_group, bool noio
 
 	mutex_init(&group->lock);
 	mutex_init(&group->devices_lock);
+	spin_lock_init(&group->view_lock);
 	INIT_LIST_HEAD(&group->devices);
 	group->iommu_group = iommu_group_ref_get(iommu_group);
 	group->member.noiommu = noiommu;
@@ -345,6 +350,19 @@ static struct vfio_group *group_alloc(struct iommu_group *iommu_group, bool noio
 	return group;
 }
 
+/* From here on the group is dead. */
+static void group_forget(struct vfio_group *group)
+{
+	struct iommu_group *iommu_group = group->iommu_group;
+
+	lockdep_assert_held(&group->lock);
+
+	spin_lock(&group->view_lock);
+	group->iommu_group = NULL;
+	spin_unlock(&group->view_lock);
+	iommu_group_put(iommu_group);
+}
+
 /* Node and uevent: from here on users may come. */
 static int group_publish(struct vfio_group *group)
 {
@@ -353,20 +371,27 @@ static int group_publish(struct vfio_group *group)
 	lockdep_assert_held(&groups_lock);
 
 	minor = idr_alloc_cyclic(&minors, group, 0, MINORMASK + 1, GFP_KERNEL);
-	if (minor < 0)
+	if (minor < 0) {
+		iommu_group_put(group->iommu_group);
 		return minor;
+	}
 	group->dev.devt = MKDEV(MAJOR(first_devt), minor);
 
+	/* Whoever comes early, by a node of his own, waits to see whether it works out. */
+	mutex_lock(&group->lock);
 	ret = dev_set_name(&group->dev, "%s%d", group->member.noiommu ? "noiommu-" : "",
 			   iommu_group_id(group->iommu_group));
 	if (!ret)
 		ret = cdev_device_add(&group->cdev, &group->dev);
-	if (ret) {
+	if (ret)
+		group_forget(group);
+	mutex_unlock(&group->lock);
+
+	if (ret)
 		idr_remove(&minors, minor);
-		return ret;
-	}
-	list_add(&group->node, &groups);
-	return 0;
+	else
+		list_add(&group->node, &groups);
+	return ret;
 }
 
 static struct vfio_group *group_find(struct iommu_group *iommu_group)
@@ -423,7 +448,6 @@ int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
 	if (ret) {
 		device->group = NULL;
 		list_del_init(&device->group_node);
-		iommu_group_put(group->iommu_group);
 		put_device(&group->dev);
 	}
 out:
@@ -455,17 +479,12 @@ struct vfio_group *vfio_group_get(struct iommu_group *iommu_group)
  * vfio_group_in_use - is the group in a container?
  * @group: referenced
  *
- * Context: process context; takes the group's lock.
- * Return: whether it is.
+ * Context: any.
+ * Return: whether it was, a moment ago.
  */
 bool vfio_group_in_use(struct vfio_group *group)
 {
-	bool in_use;
-
-	mutex_lock(&group->lock);
-	in_use = group->member.container;
-	mutex_unlock(&group->lock);
-	return in_use;
+	return READ_ONCE(group->member.container);
 }
 
 /**
@@ -483,20 +502,26 @@ void vfio_group_hide(struct vfio_device *device)
 	mutex_unlock(&group->devices_lock);
 }
 
-/* The last device has left: the node first, then what is behind it. */
-static void group_die(struct vfio_group *group)
+/* The node first: nobody finds the group any more. */
+static void group_unpublish(struct vfio_group *group)
 {
 	lockdep_assert_held(&groups_lock);
 
 	list_del(&group->node);
 	cdev_device_del(&group->cdev, &group->dev);
 	idr_remove(&minors, MINOR(group->dev.devt));
+}
 
+/*
+ * Then what is behind it. Leaving a container waits for calls that are under way in it, and those
+ * may wait for the user: no lock is held that others need, but the group's own.
+ */
+static void group_die(struct vfio_group *group)
+{
 	mutex_lock(&group->lock);
 	if (group->member.container)
 		vfio_container_detach(&group->member);
-	iommu_group_put(group->iommu_group);
-	group->iommu_group = NULL;
+	group_forget(group);
 	mutex_unlock(&group->lock);
 	put_device(&group->dev);
 }
@@ -510,12 +535,17 @@ static void group_die(struct vfio_group *group)
 void vfio_group_leave(struct vfio_device *device)
 {
 	struct vfio_group *group = device->group;
+	bool last;
 
 	mutex_lock(&groups_lock);
 	device->group = NULL;
-	if (!--group->nr_devices)
-		group_die(group);
+	last = !--group->nr_devices;
+	if (last)
+		group_unpublish(group);
 	mutex_unlock(&groups_lock);
+
+	if (last)
+		group_die(group);
 }
 
 static char *group_devnode(devnode_device *dev, umode_t *mode)

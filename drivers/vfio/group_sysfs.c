@@ -7,8 +7,8 @@
  *   devices	a line for each device: its name, and how many fds of it are open
  *   blockers	a line for each device that makes the group not viable: its name and its driver
  *
- * Reading never waits for a device's lock, so that a process whose device is being taken away may
- * read on.
+ * Reading waits for nobody's call: not for a device's lock, so that a process whose device is being
+ * taken away may read on, and not for the group's, under which others wait for the user.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>
@@ -27,12 +27,10 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 	struct vfio_group *group = to_group(dev);
 	const char *state = "free";
 
-	mutex_lock(&group->lock);
-	if (group->member.container)
+	if (READ_ONCE(group->member.container))
 		state = "attached";
-	else if (group->opened_file)
+	else if (READ_ONCE(group->opened_file))
 		state = "open";
-	mutex_unlock(&group->lock);
 	return sysfs_emit(buf, "%s\n", state);
 }
 static DEVICE_ATTR_RO(state);
@@ -42,9 +40,9 @@ static ssize_t holder_show(struct device *dev, struct device_attribute *attr, ch
 	struct vfio_group *group = to_group(dev);
 	struct vfio_holder_text text;
 
-	mutex_lock(&group->lock);
+	spin_lock(&group->view_lock);
 	vfio_holder_print(&group->holder, &text);
-	mutex_unlock(&group->lock);
+	spin_unlock(&group->view_lock);
 	return sysfs_emit(buf, "%s\n", text.text);
 }
 static DEVICE_ATTR_RO(holder);
@@ -70,10 +68,10 @@ static ssize_t blockers_show(struct device *dev, struct device_attribute *attr, 
 	struct iommu_group *iommu_group = NULL;
 	size_t length;
 
-	mutex_lock(&group->lock);
+	spin_lock(&group->view_lock);
 	if (group->iommu_group)
 		iommu_group = iommu_group_ref_get(group->iommu_group);
-	mutex_unlock(&group->lock);
+	spin_unlock(&group->view_lock);
 	if (!iommu_group)
 		return -ENODEV;
 

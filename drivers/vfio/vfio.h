@@ -91,12 +91,14 @@ struct vfio_member {
  * @cdev: the node; an open file holds it and so the struct
  * @node: in the list of groups; guarded by groups_lock
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
- * @lock: guards @iommu_group, @opened_file, @holder and @member.container
- * @iommu_group: referenced; NULL once the last device has left, which needs groups_lock as well, so
- *	either is enough to look
+ * @lock: guards @iommu_group, @opened_file, @holder and @member.container. Whoever holds it may
+ *	wait for the user
+ * @iommu_group: referenced; NULL once the last device has left and the group is in no list
  * @opened_file: the one opener's file, not referenced; NULL while closed
- * @holder: who opened it; guarded by @lock
+ * @holder: who opened it
  * @member: the group's place in a container
+ * @view_lock: a leaf. @iommu_group and @holder are written under it and @lock, so either is enough
+ *	to look: sysfs and notifiers do not wait for the user
  * @devices_lock: guards @devices
  * @devices: devices that may be opened, linked by vfio_device.group_node
  */
@@ -111,6 +113,7 @@ struct vfio_group {
 	struct file *opened_file;
 	struct vfio_holder holder;
 	struct vfio_member member;
+	spinlock_t view_lock; /* see above */
 
 	struct mutex devices_lock; /* of the list below */
 	struct list_head devices;

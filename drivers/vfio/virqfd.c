@@ -7,10 +7,10 @@
  * zero each time, so one signal is one call.
  *
  * A hook ends in two ways: its owner unhooks it, or the user closes the last file of the eventfd.
- * The second happens with the wait queue's lock held, where nothing can be freed. So whoever takes
- * the hook out of its owner's slot, under slots_lock, queues the work that frees it, and only that
- * work frees it. vfio_virqfd_unhook() waits for such works: once it returns, no callback runs and
- * none will, whichever way the hook ended.
+ * Whoever takes the hook out of its owner's slot, under slots_lock, frees it. The second happens
+ * with the wait queue's lock held, where nothing can be freed, so a work does it.
+ * vfio_virqfd_unhook() waits for such works: once it returns, no callback runs and none will,
+ * whichever way the hook ended.
  *
  * Locks: the eventfd's wait queue lock → slots_lock. The handler runs under the first only.
  */
@@ -26,16 +26,23 @@
 static DEFINE_SPINLOCK(slots_lock);
 static struct workqueue_struct *release_queue;
 
-static void virqfd_release(struct work_struct *work)
+/* For threads, which may wait for a device: not on a queue that others need, and many at a time. */
+static struct workqueue_struct *thread_queue;
+
+static void virqfd_free(struct vfio_virqfd *hook)
 {
-	struct vfio_virqfd *hook = container_of(work, struct vfio_virqfd, release_work);
 	u64 count;
 
-	/* After this no handler runs, so none queues the thread again. */
+	/* After this no handler runs, so none queues the thread again. It does what it has to. */
 	eventfd_ctx_remove_wait_queue(hook->eventfd, &hook->wait, &count);
-	cancel_work_sync(&hook->thread_work);
+	flush_work(&hook->thread_work);
 	eventfd_ctx_put(hook->eventfd);
 	kfree(hook);
+}
+
+static void virqfd_release(struct work_struct *work)
+{
+	virqfd_free(container_of(work, struct vfio_virqfd, release_work));
 }
 
 static void virqfd_thread(struct work_struct *work)
@@ -53,7 +60,7 @@ static void virqfd_call(struct vfio_virqfd *hook)
 	if (hook->handler)
 		wants_thread = hook->handler(hook->owner, hook->data);
 	if (wants_thread && hook->thread)
-		schedule_work(&hook->thread_work);
+		queue_work(thread_queue, &hook->thread_work);
 }
 
 static int virqfd_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
@@ -127,6 +134,24 @@ static struct vfio_virqfd *virqfd_alloc(struct vfio_virqfd **slot, struct file *
 	return hook;
 }
 
+/* Once another hook is in the slot, unhooking that one is no reason to wait for a former one. */
+static int virqfd_publish(struct vfio_virqfd *hook)
+{
+	bool taken;
+
+	spin_lock_irq(&slots_lock);
+	taken = *hook->slot;
+	spin_unlock_irq(&slots_lock);
+	if (taken)
+		return -EBUSY;
+
+	flush_workqueue(release_queue);
+	spin_lock_irq(&slots_lock);
+	*hook->slot = hook;
+	spin_unlock_irq(&slots_lock);
+	return 0;
+}
+
 /**
  * vfio_virqfd_hook - have an eventfd call the kernel
  * @slot: where the owner keeps the hook; NULL inside, or -EBUSY. Emptied when the user closes the
@@ -158,12 +183,7 @@ int vfio_virqfd_hook(struct vfio_virqfd **slot, int fd, const struct vfio_virqfd
 		goto out_file;
 	}
 
-	spin_lock_irq(&slots_lock);
-	if (*slot)
-		ret = -EBUSY;
-	else
-		*slot = hook;
-	spin_unlock_irq(&slots_lock);
+	ret = virqfd_publish(hook);
 	if (ret) {
 		eventfd_ctx_put(hook->eventfd);
 		kfree(hook);
@@ -192,22 +212,31 @@ void vfio_virqfd_unhook(struct vfio_virqfd **slot)
 	spin_lock_irq(&slots_lock);
 	hook = *slot;
 	*slot = NULL;
-	if (hook)
-		queue_work(release_queue, &hook->release_work);
 	spin_unlock_irq(&slots_lock);
 
-	/* Also for an empty slot: a hang-up may just have emptied it. */
-	flush_workqueue(release_queue);
+	/* An empty slot may just have been emptied by a hang-up. */
+	if (hook)
+		virqfd_free(hook);
+	else
+		flush_workqueue(release_queue);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_virqfd_unhook, VFIO_NS);
 
 int __init vfio_virqfd_init(void)
 {
-	release_queue = alloc_ordered_workqueue("vfio-virqfd", 0);
-	return release_queue ? 0 : -ENOMEM;
+	release_queue = alloc_workqueue("vfio-virqfd-release", WQ_UNBOUND, 0);
+	if (!release_queue)
+		return -ENOMEM;
+	thread_queue = alloc_workqueue("vfio-virqfd", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!thread_queue) {
+		destroy_workqueue(release_queue);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void vfio_virqfd_exit(void)
 {
+	destroy_workqueue(thread_queue);
 	destroy_workqueue(release_queue);
 }
