@@ -21,7 +21,7 @@
 
 /* Touched per taking of memory_lock; a power of two, so that no aligned access is cut. */
 #define BAR_PIECE	256
-#define ROM_PIECE	SZ_64K
+#define ROM_PIECE	SZ_1K
 
 /* ---- accesses ---- */
 
@@ -114,13 +114,18 @@ static void io_write(const struct io_span *span, u64 offset, const u8 *from, siz
 /* ---- finding the ROM ---- */
 
 /* The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile. */
-static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command, size_t *size)
+static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command)
 {
+	const struct resource *res = &vpci->pdev->resource[PCI_ROM_RESOURCE];
 	void __iomem *io = NULL;
 
 	*command = vfio_pci_decode_begin(vpci);
-	if (!vpci->asleep && vpci->pdev->current_state == PCI_D0)
-		io = pci_map_rom(vpci->pdev, size);
+	if (!vpci->asleep && vpci->pdev->current_state == PCI_D0 &&
+	    !pci_enable_rom(vpci->pdev)) {
+		io = ioremap(res->start, resource_size(res));
+		if (!io)
+			pci_disable_rom(vpci->pdev);
+	}
 	if (!io)
 		vfio_pci_decode_end(vpci, *command);
 	return io;
@@ -128,7 +133,8 @@ static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command, size_t 
 
 static void rom_unmap(struct vfio_pci_device *vpci, u16 command, void __iomem *io)
 {
-	pci_unmap_rom(vpci->pdev, io);
+	iounmap(io);
+	pci_disable_rom(vpci->pdev);
 	vfio_pci_decode_end(vpci, command);
 }
 
@@ -138,24 +144,33 @@ static bool rom_is_kept(const struct pci_dev *pdev)
 	return !pci_resource_start(pdev, PCI_ROM_RESOURCE) && pdev->rom && pdev->romlen;
 }
 
-/* How large the region is: 0 if there is no ROM or nothing valid in it. */
-static u64 rom_probe(struct vfio_pci_device *vpci)
+/*
+ * How large the region is, and how much of it is a valid image: 0 if there is none. The PCI core
+ * walks along the images at the device's pace and complains about bad ones, so it is asked once.
+ */
+static void rom_probe(struct vfio_pci_device *vpci)
 {
 	struct pci_dev *pdev = vpci->pdev;
 	void __iomem *io;
 	u16 command;
-	size_t size;
 
-	if (rom_is_kept(pdev))
-		return roundup_pow_of_two(pdev->romlen);
+	vpci->rom_size = 0;
+	vpci->rom_valid = 0;
+	if (rom_is_kept(pdev)) {
+		vpci->rom_size = roundup_pow_of_two(pdev->romlen);
+		vpci->rom_valid = pdev->romlen;
+		return;
+	}
 	if (!pci_resource_start(pdev, PCI_ROM_RESOURCE))
-		return 0;
+		return;
 
-	io = rom_map(vpci, &command, &size);
-	if (!io)
-		return 0;
-	rom_unmap(vpci, command, io);
-	return pci_resource_len(pdev, PCI_ROM_RESOURCE);
+	command = vfio_pci_decode_begin(vpci);
+	io = pci_map_rom(pdev, &vpci->rom_valid);
+	if (io) {
+		pci_unmap_rom(pdev, io);
+		vpci->rom_size = pci_resource_len(pdev, PCI_ROM_RESOURCE);
+	}
+	vfio_pci_decode_end(vpci, command);
 }
 
 /* ---- BARs ---- */
@@ -167,7 +182,7 @@ static bool bar_fill_page(struct vfio_pci_device *vpci, unsigned int index)
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 	struct resource *filler;
 
-	if (!PAGE_ALIGNED(res->start) || !res->parent)
+	if (!PAGE_ALIGNED(res->start) || resource_size(res) >= PAGE_SIZE || !res->parent)
 		return false;
 
 	filler = kzalloc(sizeof(*filler), GFP_KERNEL_ACCOUNT);
@@ -183,6 +198,13 @@ static bool bar_fill_page(struct vfio_pci_device *vpci, unsigned int index)
 	}
 	bar->filler = filler;
 	return true;
+}
+
+/* Whole pages, as the specification has it for all but small BARs; quirks are not bound by it. */
+static bool bar_has_pages(struct vfio_pci_device *vpci, unsigned int index)
+{
+	return PAGE_ALIGNED(pci_resource_start(vpci->pdev, index)) &&
+	       PAGE_ALIGNED(pci_resource_len(vpci->pdev, index));
 }
 
 static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
@@ -207,7 +229,7 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 		return;
 	}
 	if (!bar->ports)
-		bar->can_mmap = bar->size >= PAGE_SIZE || bar_fill_page(vpci, index);
+		bar->can_mmap = bar_has_pages(vpci, index) || bar_fill_page(vpci, index);
 }
 
 /**
@@ -224,7 +246,7 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpci)
 
 	for (i = 0; i < VFIO_PCI_NR_BARS; i++)
 		bar_open(vpci, i);
-	vpci->rom_size = rom_probe(vpci);
+	rom_probe(vpci);
 }
 
 static void bar_close(struct vfio_pci_device *vpci, unsigned int index)
@@ -402,8 +424,8 @@ ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const
  * @offset: in the BAR
  * @width: 1, 2, 4 or 8 bytes
  *
- * Return: 0; -EINVAL for a place that is not wholly in the BAR or is in the MSI-X table, and for 8
- * bytes of ports; or why the BAR could not be claimed.
+ * Return: 0; -EINVAL for a place that is not aligned, not wholly in the BAR or in the MSI-X table,
+ * and for 8 bytes of ports; or why the BAR could not be claimed.
  */
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 			unsigned int width)
@@ -411,7 +433,7 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 	struct io_span span = bar_span(vpci, bar);
 	u64 size = vpci->bars[bar].size;
 
-	if (width > span.width || width > size || offset > size - width)
+	if (width > span.width || width > size || offset > size - width || offset % width)
 		return -EINVAL;
 	if (offset < span.hole_end && offset + width > span.hole)
 		return -EINVAL;
@@ -447,22 +469,20 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count, u64 offset)
 {
 	struct io_span span = { .width = 4 };
-	size_t size, valid;
+	size_t valid;
 	u16 command;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	memset(piece, 0xff, count);
-	if (rom_is_kept(vpci->pdev)) {
+	if (rom_is_kept(vpci->pdev))
 		span.io = ioremap(vpci->pdev->rom, vpci->pdev->romlen);
-		size = vpci->pdev->romlen;
-	} else {
-		span.io = rom_map(vpci, &command, &size);
-	}
+	else
+		span.io = rom_map(vpci, &command);
 	if (!span.io)
 		return -EIO;
 
-	valid = offset < size ? min_t(size_t, count, size - offset) : 0;
+	valid = offset < vpci->rom_valid ? min_t(u64, count, vpci->rom_valid - offset) : 0;
 	io_read(&span, offset, piece, valid);
 
 	if (rom_is_kept(vpci->pdev))
@@ -504,6 +524,7 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t
 			ret = -EFAULT;
 		if (ret)
 			break;
+		cond_resched();
 	}
 	kvfree(piece);
 	return done ?: ret;

@@ -58,7 +58,10 @@ static void command_write(struct vfio_pci_device *vpci, u16 changed, u16 wanted)
 	u16 decode = hardware & wanted & COMMAND_DECODE;
 
 	if (!(changed & COMMAND_DECODE)) {
+		/* Not while the kernel has decoding on for itself: it puts the register back. */
+		down_write(&vpci->memory_lock);
 		vfio_pci_command_update(vpci, hardware & ~wanted, hardware & wanted);
+		up_write(&vpci->memory_lock);
 		return;
 	}
 

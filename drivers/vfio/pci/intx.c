@@ -139,25 +139,46 @@ void vfio_pci_intx_open(struct vfio_pci_device *vpci)
 void vfio_pci_intx_quiet(struct vfio_pci_device *vpci)
 {
 	if (vpci->intx.use_command || vpci->intx.hidden)
-		pci_intx(vpci->pdev, 0);
+		vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);
+}
+
+/**
+ * vfio_pci_intx_sync - have INTx Disable again as it belongs, after config space was restored
+ * @vpci: the device
+ *
+ * Context: any.
+ */
+void vfio_pci_intx_sync(struct vfio_pci_device *vpci)
+{
+	struct vfio_pci_intx *intx = &vpci->intx;
+	unsigned long flags;
+
+	spin_lock_irqsave(&intx->lock, flags);
+	if (intx->use_command || intx->hidden)
+		pci_intx(vpci->pdev, intx->active && !intx->blocked);
+	spin_unlock_irqrestore(&intx->lock, flags);
 }
 
 static int intx_request(struct vfio_pci_device *vpci)
 {
 	struct vfio_pci_intx *intx = &vpci->intx;
-	unsigned long flags = IRQF_SHARED;
 	int ret;
 
-	if (!intx->use_command) {
-		/* Not before its state is known, and masked for real when it is disabled. */
-		flags = IRQF_NO_AUTOEN;
-		irq_set_status_flags(intx->irq, IRQ_DISABLE_UNLAZY);
-		pci_intx(vpci->pdev, 1);
-	}
-	ret = request_irq(intx->irq, intx_handler, flags, intx->name, vpci);
-	if (ret && !intx->use_command)
-		irq_clear_status_flags(intx->irq, IRQ_DISABLE_UNLAZY);
-	return ret;
+	if (intx->use_command)
+		return request_irq(intx->irq, intx_handler, IRQF_SHARED, intx->name, vpci);
+
+	/*
+	 * Not enabled before its state is known. A user may ask as often as he likes for a line
+	 * that others have: no message for that.
+	 */
+	ret = request_irq(intx->irq, intx_handler, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED, intx->name,
+			  vpci);
+	if (ret)
+		return ret;
+	/* From here on the line is ours alone: masked for real when it is disabled. */
+	irq_set_status_flags(intx->irq, IRQ_DISABLE_UNLAZY);
+	vfio_pci_command_update(vpci, PCI_COMMAND_INTX_DISABLE, 0);
+	return 0;
 }
 
 /**
@@ -185,6 +206,7 @@ int vfio_pci_intx_enable(struct vfio_pci_device *vpci, struct eventfd_ctx *event
 	intx->irq = vpci->pdev->irq;
 	intx->masked = false;
 	intx->blocked = true;
+	intx->fire = false;
 	ret = intx_request(vpci);
 	if (ret) {
 		kfree(intx->name);
@@ -323,18 +345,36 @@ static bool intx_unmask_now(void *owner, void *data)
 	unsigned long flags;
 	bool pending;
 
+	/* A line that unmasks itself by its own eventfd would keep the processor in its handler. */
+	if (in_hardirq())
+		return true;
+
 	spin_lock_irqsave(&intx->lock, flags);
 	intx->masked = false;
 	pending = intx_apply(vpci);
+	if (pending)
+		intx->fire = true;
 	spin_unlock_irqrestore(&intx->lock, flags);
 	return pending;
 }
 
-static void intx_unmask_pending(void *owner, void *data)
+/* What could not be done there: signal that the line was still asserted, or unmask at all. */
+static void intx_unmask_later(void *owner, void *data)
 {
 	struct vfio_pci_device *vpci = owner;
+	struct vfio_pci_intx *intx = &vpci->intx;
+	bool fire;
 
-	vfio_pci_trigger_fire(&vpci->intx.trigger);
+	spin_lock_irq(&intx->lock);
+	fire = intx->fire;
+	intx->fire = false;
+	if (!fire) {
+		intx->masked = false;
+		fire = intx_apply(vpci);
+	}
+	spin_unlock_irq(&intx->lock);
+	if (fire)
+		vfio_pci_trigger_fire(&intx->trigger);
 }
 
 /**
@@ -350,7 +390,7 @@ int vfio_pci_intx_set_unmask(struct vfio_pci_device *vpci, int fd)
 	const struct vfio_virqfd model = {
 		.owner = vpci,
 		.handler = intx_unmask_now,
-		.thread = intx_unmask_pending,
+		.thread = intx_unmask_later,
 	};
 
 	lockdep_assert_held(&vpci->irq_lock);

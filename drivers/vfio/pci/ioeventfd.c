@@ -37,12 +37,12 @@ static void ioeventfd_write(struct vfio_pci_device *vpci, const struct ioeventfd
 	vfio_pci_bar_poke(vpci, entry->bar, entry->offset, entry->width, entry->data);
 }
 
-/* May run with interrupts off. */
+/* Not from an interrupt handler: the device could be made to keep the processor there. */
 static bool ioeventfd_now(void *owner, void *data)
 {
 	struct vfio_pci_device *vpci = owner;
 
-	if (!down_read_trylock(&vpci->memory_lock))
+	if (in_hardirq() || !down_read_trylock(&vpci->memory_lock))
 		return true;
 	ioeventfd_write(vpci, data);
 	up_read(&vpci->memory_lock);

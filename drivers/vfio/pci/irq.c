@@ -361,7 +361,16 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
 		return -ENOTTY;
 
 	mutex_lock(&vpci->irq_lock);
-	ret = cell(vpci, request);
+	if (request->index == VFIO_PCI_MSIX_IRQ_INDEX) {
+		/* The MSI-X table is in the device's memory: nobody puts it to sleep meanwhile. */
+		mutex_lock(&vpci->config_lock);
+		ret = vfio_pci_set_power_state(vpci, PCI_D0);
+		if (!ret)
+			ret = cell(vpci, request);
+		mutex_unlock(&vpci->config_lock);
+	} else {
+		ret = cell(vpci, request);
+	}
 	mutex_unlock(&vpci->irq_lock);
 	return ret;
 }

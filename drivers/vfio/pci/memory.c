@@ -59,8 +59,7 @@ static void memory_zap(struct vfio_pci_device *vpci)
 	lockdep_assert_held_write(&vpci->memory_lock);
 
 	vpci->memory_on = false;
-	unmap_mapping_range(vpci->vdev.inode->i_mapping, 0,
-			    vfio_pci_region_offset(VFIO_PCI_ROM_REGION_INDEX), 1);
+	unmap_mapping_range(vpci->vdev.inode->i_mapping, 0, 0, 1);
 }
 
 /**

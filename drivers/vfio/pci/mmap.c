@@ -17,7 +17,7 @@ static vm_fault_t bar_insert(struct vm_fault *vmf, unsigned long pfn, unsigned i
 	if (!order)
 		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 	if (order == PMD_ORDER)
-		return vmf_insert_pfn_pmd(vmf, pfn, false);
+		return vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
 	return VM_FAULT_FALLBACK;
 }
 

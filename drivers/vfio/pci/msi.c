@@ -81,6 +81,14 @@ void vfio_pci_msi_open(struct vfio_pci_device *vpci)
 	msi->table_bar = FIELD_GET(PCI_MSIX_TABLE_BIR, table);
 	msi->table_offset = table & PCI_MSIX_TABLE_OFFSET;
 	msi->table_size = msi->max_msix * PCI_MSIX_ENTRY_SIZE;
+
+	/* The PCI core would map what lies behind the BAR, and write to it. */
+	if (msi->table_bar >= PCI_STD_NUM_BARS ||
+	    msi->table_offset + (u64)msi->table_size > pci_resource_len(pdev, msi->table_bar)) {
+		pci_warn_once(pdev, "MSI-X table lies outside its BAR: no MSI-X\n");
+		msi->max_msix = 0;
+		msi->table_size = 0;
+	}
 }
 
 /* ---- one vector ---- */

@@ -70,6 +70,7 @@ struct vfio_pci_bar {
  * @masked: the user, or the handler itself, masked the line; @lock
  * @disabled_by_command: the user set INTx Disable in the command register; @lock
  * @held: the device is reset or asleep; @lock
+ * @fire: the unmask eventfd found the line asserted, and its thread is to signal that; @lock
  * @trigger: signalled on each interrupt; trigger.c, set under irq_lock
  * @unmask: user's eventfd that unmasks; irq_lock
  * @name: in /proc/interrupts; irq_lock
@@ -84,6 +85,7 @@ struct vfio_pci_intx {
 	bool masked;
 	bool disabled_by_command;
 	bool held;
+	bool fire;
 	struct eventfd_ctx __rcu *trigger;
 	struct vfio_virqfd *unmask;
 	char *name;
@@ -124,6 +126,7 @@ struct vfio_pci_msi {
  * @memory_on: memory.c: the BARs answer; written as the window closes, memory_lock
  * @bars: bar.c
  * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
+ * @rom_valid: bar.c: bytes of it that are an image, the rest reads 0xff; open state
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
@@ -156,6 +159,7 @@ struct vfio_pci_device {
 	bool memory_on;
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
 	u64 rom_size;
+	size_t rom_valid;
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -209,6 +213,7 @@ void vfio_pci_intx_open(struct vfio_pci_device *vpci);
 int vfio_pci_intx_enable(struct vfio_pci_device *vpci, struct eventfd_ctx *eventfd);
 void vfio_pci_intx_disable(struct vfio_pci_device *vpci);
 void vfio_pci_intx_quiet(struct vfio_pci_device *vpci);
+void vfio_pci_intx_sync(struct vfio_pci_device *vpci);
 void vfio_pci_intx_mask(struct vfio_pci_device *vpci);
 void vfio_pci_intx_unmask(struct vfio_pci_device *vpci);
 void vfio_pci_intx_command(struct vfio_pci_device *vpci, bool disabled);

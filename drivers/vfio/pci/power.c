@@ -47,6 +47,8 @@ static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
 	} else if (was_deep && !deep && vpci->pm_state) {
 		pci_load_and_free_saved_state(pdev, &vpci->pm_state);
 		pci_restore_state(pdev);
+		/* The line may have been masked or unmasked since that was saved. */
+		vfio_pci_intx_sync(vpci);
 	}
 	return 0;
 }
