@@ -118,7 +118,7 @@ static int load_image(int image)
 }
 
 /* The same without modprobe, so that many rounds are soon done: nothing may be left behind. */
-TEST_F_TIMEOUT(modules, many_rounds, 900)
+TEST_F_TIMEOUT(modules, many_rounds, 1700)
 {
 	static const char * const names[] = { "vfio", "vfio_iommu_type1", "vfio_pci" };
 	int images[3];

@@ -64,15 +64,16 @@ count() {
 
 # run_one NUMBER PROGRAM
 run_one() {
-	local name status why=() line started=$SECONDS
+	local name status why=() line started=$SECONDS limit=$timeout
 
 	name=$(basename "$2")
+	[ ! -e $kmemleak ] || [ "$name" != module_test ] || limit=$((timeout * 3))
 	mark "$name"
 	echo "# selftests: vfio: $name"
-	timeout --kill-after=10 $timeout "$2" >"$output" 2>&1 </dev/null
+	timeout --kill-after=10 $limit "$2" >"$output" 2>&1 </dev/null
 	status=$?
 	sed 's/^/# /' "$output"
-	[ $status -ne 124 ] && [ $status -ne 137 ] || why+=("it took longer than $timeout s")
+	[ $status -ne 124 ] && [ $status -ne 137 ] || why+=("it took longer than $limit s")
 	count
 	while read -r line; do
 		fail_too "the kernel said: $line"
