@@ -353,7 +353,7 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
  *
  * Context: process context; takes container->lock for writing; the caller holds the group's lock.
  * Return: 0; -EPERM for a group without an IOMMU among others or without CAP_SYS_RAWIO; the error
- * of the claim (-EBUSY if a driver of the host uses the group); the backend's.
+ * of the claim (-EPERM if a driver of the host uses the group); the backend's.
  */
 int vfio_container_attach(struct vfio_container *container, struct vfio_member *member)
 {

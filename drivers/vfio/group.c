@@ -52,7 +52,7 @@ static long group_get_status(void *owner, struct vfio_call *call)
 	return ret;
 }
 
-/* The user only gets -EBUSY. Say who is in his way. */
+/* The user only gets the error of a claim. Say who is in his way. */
 static void tell_blockers(struct vfio_group *group)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
@@ -85,7 +85,8 @@ static int group_join_container(struct vfio_group *group, struct file *file)
 
 	group->member.iommu_group = group->iommu_group;
 	ret = vfio_container_attach(container, &group->member);
-	if (ret == -EBUSY)
+	/* Not ours, and yet it is somebody's. */
+	if (ret && iommu_group_dma_owner_claimed(group->iommu_group))
 		tell_blockers(group);
 	return ret;
 }
