@@ -3,10 +3,10 @@
  * A device that users may own.
  *
  * This file owns struct vfio_device: its memory (by the reference count of the class device
- * vfio-dev/vfioX), its users (registration, lookups and open fds, which unregistration waits for),
- * its first open and last close, and the sets of devices that are reset together. It also owns the
- * inode behind all fds of a device: with one address space, every mapping of its BARs in every
- * process can be taken away at once.
+ * vfio-dev/vfioX, which dead fds hold as well), its users (registration, lookups and the fds that
+ * have the device, which unregistration waits for), its first open and last close, and the sets of
+ * devices that are reset together. It also owns the inode behind all fds of a device: with one
+ * address space, every mapping of its BARs in every process can be taken away at once.
  */
 #include <linux/export.h>
 #include <linux/fs.h>
@@ -102,7 +102,7 @@ static struct vfio_device_set *set_get(void *id)
  * @id: address that stands for the set; all devices with the same @id are in one set
  *
  * Context: process context; takes the set's lock.
- * Return: 0 or -ENOMEM. The device leaves the set when it is freed.
+ * Return: 0 or -ENOMEM. The device leaves the set when it is given back.
  */
 int vfio_assign_device_set(struct vfio_device *device, void *id)
 {
@@ -163,39 +163,55 @@ EXPORT_SYMBOL_NS_GPL(vfio_device_set_open_count, VFIO_NS);
 
 static int device_prepare(struct vfio_device *device, struct device *dev)
 {
-	device->index = ida_alloc_max(&indexes, MINORMASK, GFP_KERNEL);
-	if (device->index < 0)
-		return device->index;
+	int ret;
 
+	ret = vfio_gate_init(&device->gate);
+	if (ret)
+		return ret;
+	ret = vfio_dead_page_init(&device->dead_page);
+	if (ret)
+		goto err_gate;
 	device->inode = device_inode_create();
 	if (IS_ERR(device->inode)) {
-		ida_free(&indexes, device->index);
-		return PTR_ERR(device->inode);
+		ret = PTR_ERR(device->inode);
+		goto err_dead_page;
+	}
+	device->index = ida_alloc_max(&indexes, MINORMASK, GFP_KERNEL);
+	if (device->index < 0) {
+		ret = device->index;
+		goto err_inode;
 	}
 	device->dev = get_device(dev);
-	init_completion(&device->no_users);
+	device->revoke_after_ms = VFIO_REVOKE_DEFAULT;
+	init_waitqueue_head(&device->changed);
 	INIT_LIST_HEAD(&device->group_node);
 	INIT_LIST_HEAD(&device->files);
 	mutex_init(&device->files_lock);
 	return 0;
+
+err_inode:
+	device_inode_free(device->inode);
+err_dead_page:
+	vfio_dead_page_exit(&device->dead_page);
+err_gate:
+	vfio_gate_exit(&device->gate);
+	return ret;
 }
 
 static void device_unprepare(struct vfio_device *device)
 {
-	if (device->set)
-		device_leave_set(device);
-	device_inode_free(device->inode);
-	ida_free(&indexes, device->index);
 	put_device(device->dev);
+	ida_free(&indexes, device->index);
+	device_inode_free(device->inode);
+	vfio_dead_page_exit(&device->dead_page);
+	vfio_gate_exit(&device->gate);
 }
 
-/* The last reference is gone. */
+/* The last reference is gone, possibly long after the driver has given the device back. */
 static void device_release(struct device *dev)
 {
 	struct vfio_device *device = container_of(dev, struct vfio_device, device);
 
-	if (device->ops->release)
-		device->ops->release(device);
 	device_unprepare(device);
 	kfree(device);
 }
@@ -246,30 +262,66 @@ err_free:
 }
 EXPORT_SYMBOL_NS_GPL(_vfio_alloc_device, VFIO_NS);
 
+/**
+ * vfio_put_device - give a device back
+ * @device: of vfio_alloc_device(), not registered
+ *
+ * Its memory may live on for a while, but the driver's operations are not called any more.
+ *
+ * Context: process context; may sleep; takes the set's lock.
+ */
+void vfio_put_device(struct vfio_device *device)
+{
+	if (device->ops->release)
+		device->ops->release(device);
+	if (device->set)
+		device_leave_set(device);
+	put_device(&device->device);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_put_device, VFIO_NS);
+
 /* ---- users ---- */
+
+/**
+ * vfio_device_use_first - let there be users of a device; the registration is the first
+ * @device: on its way to be registered
+ *
+ * Context: any.
+ */
+void vfio_device_use_first(struct vfio_device *device)
+{
+	get_device(&device->device);
+	refcount_set(&device->users, 1);
+}
 
 /**
  * vfio_device_tryget - become a user of a registered device
  * @device: a device the caller can see in its group's list
+ *
+ * A user holds the device's memory, too.
  *
  * Context: any.
  * Return: false if the device is on its way out.
  */
 bool vfio_device_tryget(struct vfio_device *device)
 {
-	return refcount_inc_not_zero(&device->users);
+	if (!refcount_inc_not_zero(&device->users))
+		return false;
+	get_device(&device->device);
+	return true;
 }
 
 /**
  * vfio_device_put - stop being a user of a device
  * @device: got by vfio_device_tryget(), or registered
  *
- * Context: any.
+ * Context: process context; may sleep.
  */
 void vfio_device_put(struct vfio_device *device)
 {
 	if (refcount_dec_and_test(&device->users))
-		complete(&device->no_users);
+		wake_up_all(&device->changed);
+	put_device(&device->device);
 }
 
 /**

@@ -4,27 +4,34 @@
  *
  * This file owns what a device fd holds, in the order in which it is taken: the group's file (and
  * by it the group and its DMA ownership), a place among the users of the group's container, a place
- * among the users of the device, and the opened device. Closing gives them back in reverse.
+ * among the users of the device, and the opened device. Closing gives them back in reverse; so does
+ * taking the device back from its users, which leaves a dead fd.
  *
- * All calls on the fd pass here: the device is woken up, the call is decoded by its row and handed
- * to the driver. VFIO_DEVICE_FEATURE, whose ids are rows of a second table, is carried out here.
+ * All calls on the fd pass here. User memory is read first and written last; in between the call is
+ * inside the device's gate, the device is woken up, and the driver does its part. On a dead fd all
+ * calls answer -ENODEV, and poll() reports POLLERR and POLLHUP. VFIO_DEVICE_FEATURE, whose ids are
+ * rows of a second table, is carried out here.
  */
 #include <linux/anon_inodes.h>
 #include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pm_runtime.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "vfio.h"
 
 /**
- * struct vfio_device_file - what an open device fd holds
- * @device: the opened device
- * @member: place of its group in the container
+ * struct vfio_device_file - an open device fd
+ * @device: its class device is referenced
+ * @member: place of its group in the container, used
  * @group_file: referenced; keeps @member valid
- * @node: in the device's list of files; guarded by its files_lock
+ * @node: in the device's list of files while the fd has the device, guarded by its files_lock. Who
+ *	takes it out gives back @member, @group_file and the use of the device
  * @holder: who opened it; immutable
  */
 struct vfio_device_file {
@@ -35,23 +42,84 @@ struct vfio_device_file {
 	struct vfio_holder holder;
 };
 
-static void device_file_list(struct vfio_device_file *df)
+/* The device is this fd's from here on, unless it is being taken back. */
+static bool device_file_list(struct vfio_device_file *df)
 {
+	struct vfio_device *device = df->device;
+	bool listed;
+
 	vfio_holder_set(&df->holder);
-	mutex_lock(&df->device->files_lock);
-	list_add_tail(&df->node, &df->device->files);
-	mutex_unlock(&df->device->files_lock);
+	mutex_lock(&device->files_lock);
+	listed = !device->revoked;
+	if (listed)
+		list_add_tail(&df->node, &device->files);
+	mutex_unlock(&device->files_lock);
+	return listed;
 }
 
-static void device_file_unlist(struct vfio_device_file *df)
+/* Whether it was. */
+static bool device_file_unlist(struct vfio_device_file *df)
 {
+	bool listed;
+
 	mutex_lock(&df->device->files_lock);
-	list_del(&df->node);
+	listed = !list_empty(&df->node);
+	list_del_init(&df->node);
 	mutex_unlock(&df->device->files_lock);
+	return listed;
+}
+
+static void device_file_settle(struct vfio_device *device, struct vfio_member *member,
+			       struct file *group_file)
+{
+	vfio_device_close(device);
+	vfio_container_unuse(member);
+	vfio_device_put(device);
+	fput(group_file);
 }
 
 /**
- * vfio_device_count_files - how many fds of a device are open?
+ * vfio_device_files_shut - no fd comes to have the device any more
+ * @device: being taken back
+ *
+ * Context: process context; takes the device's files_lock.
+ */
+void vfio_device_files_shut(struct vfio_device *device)
+{
+	mutex_lock(&device->files_lock);
+	device->revoked = true;
+	mutex_unlock(&device->files_lock);
+}
+
+/**
+ * vfio_device_files_settle - have all fds give back what they hold
+ * @device: shut, its gate closed and its mappings gone
+ *
+ * Context: process context; takes the set's lock. The last fd closes the device.
+ */
+void vfio_device_files_settle(struct vfio_device *device)
+{
+	struct vfio_device_file *df;
+	struct vfio_member *member;
+	struct file *group_file;
+
+	for (;;) {
+		mutex_lock(&device->files_lock);
+		df = list_first_entry_or_null(&device->files, struct vfio_device_file, node);
+		if (!df)
+			break;
+		/* As soon as it is out, its user may close and so free it. */
+		member = df->member;
+		group_file = df->group_file;
+		list_del_init(&df->node);
+		mutex_unlock(&device->files_lock);
+		device_file_settle(device, member, group_file);
+	}
+	mutex_unlock(&device->files_lock);
+}
+
+/**
+ * vfio_device_count_files - how many fds have a device?
  * @device: registered
  *
  * Context: process context; takes the device's files_lock.
@@ -70,12 +138,15 @@ size_t vfio_device_count_files(struct vfio_device *device)
 /**
  * vfio_device_holders_print - who has a device open?
  * @device: the caller is a user of it, or registers it
- * @text: gets "PID COMMAND" of each fd's opener, separated by commas; empty where there is none
+ * @text: gets "PID COMMAND" of each fd's opener; empty where there is none
  * @size: bytes of @text; what does not fit is left out
+ * @separator: between two of them
  *
  * Context: process context; takes the device's files_lock.
+ * Return: length of the text.
  */
-void vfio_device_holders_print(struct vfio_device *device, char *text, size_t size)
+size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t size,
+				 const char *separator)
 {
 	struct vfio_holder_text holder;
 	struct vfio_device_file *df;
@@ -84,9 +155,10 @@ void vfio_device_holders_print(struct vfio_device *device, char *text, size_t si
 	text[0] = '\0';
 	mutex_lock(&device->files_lock);
 	list_for_each_entry(df, &device->files, node)
-		length += scnprintf(text + length, size - length, "%s%s", length ? ", " : "",
+		length += scnprintf(text + length, size - length, "%s%s", length ? separator : "",
 				    vfio_holder_print(&df->holder, &holder));
 	mutex_unlock(&device->files_lock);
+	return length;
 }
 
 /* Drivers without power management have nothing that must be woken. */
@@ -110,6 +182,34 @@ static void device_may_sleep(const struct vfio_device *device)
 		pm_runtime_put(device->dev);
 }
 
+/* ---- around the driver ---- */
+
+static int device_begin(void *owner)
+{
+	struct vfio_device *device = owner;
+	int ret;
+
+	if (!vfio_gate_enter(&device->gate))
+		return -ENODEV;
+	ret = device_wake(device);
+	if (ret)
+		vfio_gate_leave(&device->gate);
+	return ret;
+}
+
+static void device_end(void *owner)
+{
+	struct vfio_device *device = owner;
+
+	device_may_sleep(device);
+	vfio_gate_leave(&device->gate);
+}
+
+static const struct vfio_ioctl_guard device_guard = {
+	.enter = device_begin,
+	.leave = device_end,
+};
+
 /* ---- features ---- */
 
 static const struct vfio_feature *feature_find(struct vfio_device *device, u32 id)
@@ -124,14 +224,30 @@ static const struct vfio_feature *feature_find(struct vfio_device *device, u32 i
 	return NULL;
 }
 
-static long device_feature(struct vfio_device *device, struct vfio_call *call)
+static long feature_run(struct vfio_device *device, const struct vfio_feature *row, u32 op,
+			struct vfio_call *call)
+{
+	void *data = vfio_call_tail(call, row->size);
+	int ret;
+
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = row->handler(device, op, data);
+	if (ret || !row->answers)
+		return ret;
+	call->reply = kmemdup(data, row->size, GFP_KERNEL_ACCOUNT);
+	call->reply_size = row->size;
+	return call->reply ? 0 : -ENOMEM;
+}
+
+static long device_feature(void *owner, struct vfio_call *call)
 {
 	const u32 both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
 	const struct vfio_device_feature *head = call->data;
+	struct vfio_device *device = owner;
 	const struct vfio_feature *row;
 	u32 ops = head->flags & both;
 	bool probe = head->flags & VFIO_DEVICE_FEATURE_PROBE;
-	size_t size = call->argsz - sizeof(*head);
 
 	if (ops == both && !probe)
 		return -EINVAL;
@@ -143,22 +259,16 @@ static long device_feature(struct vfio_device *device, struct vfio_call *call)
 		return -EINVAL;
 	if (probe)
 		return 0;
-	if (!ops || size < row->min)
-		return -EINVAL;
-	return row->handler(device, ops, call->arg + sizeof(*head), size);
-}
-
-static long device_feature_ioctl(void *owner, struct vfio_call *call)
-{
-	return device_feature(owner, call);
+	return ops ? feature_run(device, row, ops, call) : -EINVAL;
 }
 
 static const struct vfio_ioctl feature_ioctl = {
 	.cmd = VFIO_DEVICE_FEATURE,
 	.min = sizeof(struct vfio_device_feature),
+	.tail = VFIO_FEATURE_BYTES,
 	.flags = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET |
 		 VFIO_DEVICE_FEATURE_PROBE,
-	.handler = device_feature_ioctl,
+	.handler = device_feature,
 };
 
 /* ---- file operations ---- */
@@ -167,53 +277,122 @@ static long device_fops_ioctl(struct file *file, unsigned int cmd, unsigned long
 {
 	struct vfio_device_file *df = file->private_data;
 	struct vfio_device *device = df->device;
-	long ret;
 
-	ret = device_wake(device);
+	/* So that a dead fd has one answer only, whatever the argument is. */
+	if (vfio_gate_is_closed(&device->gate))
+		return -ENODEV;
+	if (cmd == feature_ioctl.cmd)
+		return vfio_ioctl_dispatch(&feature_ioctl, 1, &device_guard, device, cmd, arg);
+	return vfio_ioctl_dispatch(device->ops->ioctls, device->ops->nr_ioctls, &device_guard,
+				   device, cmd, arg);
+}
+
+/* How much of an access there can be. */
+static ssize_t device_clip(struct vfio_device *device, bool write, size_t count, loff_t pos)
+{
+	ssize_t ret;
+
+	if (!vfio_gate_enter(&device->gate))
+		return -ENODEV;
+	ret = device->ops->clip(device, write, count, pos);
+	vfio_gate_leave(&device->gate);
+	return ret;
+}
+
+/* Bytes of an access up to the next multiple of VFIO_ACCESS_BYTES. */
+static size_t access_piece(loff_t pos, size_t count)
+{
+	return min_t(size_t, count, VFIO_ACCESS_BYTES - (pos & (VFIO_ACCESS_BYTES - 1)));
+}
+
+static int device_read_piece(struct vfio_device *device, char __user *buf, size_t count, loff_t pos)
+{
+	u8 piece[VFIO_ACCESS_BYTES];
+	int ret;
+
+	ret = device_begin(device);
 	if (ret)
 		return ret;
+	ret = device->ops->read(device, piece, count, pos);
+	device_end(device);
+	return ret ?: copy_to_user(buf, piece, count) ? -EFAULT : 0;
+}
 
-	if (cmd == feature_ioctl.cmd)
-		ret = vfio_ioctl_dispatch(&feature_ioctl, 1, device, cmd, arg);
-	else
-		ret = vfio_ioctl_dispatch(device->ops->ioctls, device->ops->nr_ioctls, device, cmd,
-					  arg);
-	device_may_sleep(device);
+static int device_write_piece(struct vfio_device *device, const char __user *buf, size_t count,
+			      loff_t pos)
+{
+	u8 piece[VFIO_ACCESS_BYTES];
+	int ret;
+
+	if (copy_from_user(piece, buf, count))
+		return -EFAULT;
+	ret = device_begin(device);
+	if (ret)
+		return ret;
+	ret = device->ops->write(device, piece, count, pos);
+	device_end(device);
 	return ret;
 }
 
 static ssize_t device_fops_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
 {
 	struct vfio_device_file *df = file->private_data;
-	ssize_t ret;
+	ssize_t size = device_clip(df->device, false, count, *pos);
+	size_t done, piece;
+	int ret = 0;
 
-	ret = device_wake(df->device);
-	if (ret)
-		return ret;
-	ret = df->device->ops->read(df->device, buf, count, pos);
-	device_may_sleep(df->device);
-	return ret;
+	if (size <= 0)
+		return size;
+	for (done = 0; done < size; done += piece) {
+		piece = access_piece(*pos, size - done);
+		ret = device_read_piece(df->device, buf + done, piece, *pos);
+		if (ret)
+			break;
+		*pos += piece;
+		cond_resched();
+	}
+	return done ?: ret;
 }
 
 static ssize_t device_fops_write(struct file *file, const char __user *buf, size_t count,
 				 loff_t *pos)
 {
 	struct vfio_device_file *df = file->private_data;
-	ssize_t ret;
+	ssize_t size = device_clip(df->device, true, count, *pos);
+	size_t done, piece;
+	int ret = 0;
 
-	ret = device_wake(df->device);
-	if (ret)
-		return ret;
-	ret = df->device->ops->write(df->device, buf, count, pos);
-	device_may_sleep(df->device);
-	return ret;
+	if (size <= 0)
+		return size;
+	for (done = 0; done < size; done += piece) {
+		piece = access_piece(*pos, size - done);
+		ret = device_write_piece(df->device, buf + done, piece, *pos);
+		if (ret)
+			break;
+		*pos += piece;
+		cond_resched();
+	}
+	return done ?: ret;
 }
 
 static int device_fops_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vfio_device_file *df = file->private_data;
+	int ret;
 
-	return df->device->ops->mmap(df->device, vma);
+	if (!vfio_gate_enter(&df->device->gate))
+		return -ENODEV;
+	ret = vfio_device_mmap(df->device, vma);
+	vfio_gate_leave(&df->device->gate);
+	return ret;
+}
+
+static __poll_t device_fops_poll(struct file *file, poll_table *wait)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	poll_wait(file, &df->device->changed, wait);
+	return vfio_gate_is_closed(&df->device->gate) ? EPOLLERR | EPOLLHUP : DEFAULT_POLLMASK;
 }
 
 static void device_fops_show_fdinfo(struct seq_file *seq, struct file *file)
@@ -221,7 +400,12 @@ static void device_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 	struct vfio_device_file *df = file->private_data;
 	char *path;
 
+	if (!vfio_gate_enter(&df->device->gate)) {
+		seq_puts(seq, "vfio-device-revoked: 1\n");
+		return;
+	}
 	path = kobject_get_path(&df->device->dev->kobj, GFP_KERNEL);
+	vfio_gate_leave(&df->device->gate);
 	if (!path)
 		return;
 	seq_printf(seq, "vfio-device-syspath: /sys%s\n", path);
@@ -231,13 +415,12 @@ static void device_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 static int device_fops_release(struct inode *inode, struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
 
-	device_file_unlist(df);
-	vfio_device_close(df->device);
-	vfio_container_unuse(df->member);
-	vfio_device_put(df->device);
-	fput(df->group_file);
+	if (device_file_unlist(df))
+		device_file_settle(device, df->member, df->group_file);
 	kfree(df);
+	put_device(&device->device);
 	return 0;
 }
 
@@ -249,6 +432,7 @@ static const struct file_operations device_fops = {
 	.unlocked_ioctl = device_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = device_fops_mmap,
+	.poll = device_fops_poll,
 	.show_fdinfo = device_fops_show_fdinfo,
 };
 
@@ -261,7 +445,8 @@ static const struct file_operations device_fops = {
  * On success the caller's three holds move into the file. On failure they stay with the caller.
  *
  * Context: process context; takes the lock of the device's set.
- * Return: the file, or an ERR_PTR: -ENOMEM, -ENFILE, or why the device could not be opened.
+ * Return: the file, or an ERR_PTR: -ENOMEM, -ENFILE, -ENODEV while the device is taken back, or why
+ * the device could not be opened.
  */
 struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
 				     struct file *group_file)
@@ -277,6 +462,7 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 	df->device = device;
 	df->member = member;
 	df->group_file = group_file;
+	INIT_LIST_HEAD(&df->node);
 
 	ret = vfio_device_open(device);
 	if (ret)
@@ -287,10 +473,16 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 		ret = PTR_ERR(file);
 		goto err_close;
 	}
+	get_device(&device->device);
 	/* pread() and pwrite(), but no position; all fds of a device share one address space. */
 	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
 	file->f_mapping = device->inode->i_mapping;
-	device_file_list(df);
+	if (!device_file_list(df)) {
+		/* The file frees itself, and holds no more than that. */
+		fput(file);
+		vfio_device_close(device);
+		return ERR_PTR(-ENODEV);
+	}
 	if (member->noiommu)
 		dev_warn(device->dev, "opened without an IOMMU by %s\n",
 			 vfio_holder_print(&df->holder, &holder));

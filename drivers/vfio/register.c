@@ -3,15 +3,12 @@
  * A device appears, a device goes.
  *
  * This file owns no state. It composes device and group in the one order that lets users in when
- * all is ready, and lets the driver go when the last user has left.
+ * all is ready, and lets the driver go when no user has the device any more.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
-#include <linux/sched/signal.h>
 
 #include "vfio.h"
-
-#define REQUEST_INTERVAL (10 * HZ)
 
 /*
  * A device whose DMA the IOMMU cannot keep coherent has no place in a user's hands, nor one that no
@@ -43,14 +40,17 @@ static int device_publish(struct vfio_device *device, struct iommu_group *iommu_
 	ret = dev_set_name(&device->device, "vfio%d", device->index);
 	if (ret)
 		return ret;
+	device->device.groups = vfio_device_attr_groups;
 	ret = device_add(&device->device);
 	if (ret)
 		return ret;
 
-	refcount_set(&device->users, 1);
+	vfio_device_use_first(device);
 	ret = vfio_group_join(device, iommu_group);
-	if (ret)
+	if (ret) {
+		vfio_device_put(device);
 		device_del(&device->device);
+	}
 	return ret;
 }
 
@@ -88,60 +88,20 @@ int vfio_register_group_dev(struct vfio_device *device)
 }
 EXPORT_SYMBOL_NS_GPL(vfio_register_group_dev, VFIO_NS);
 
-/* Tell once who waits for whom. */
-static void tell_waiting(struct vfio_device *device)
-{
-	struct vfio_holder_text text;
-	struct vfio_holder waiting;
-	char holders[128];
-
-	vfio_holder_set(&waiting);
-	vfio_device_holders_print(device, holders, sizeof(holders));
-	dev_warn(device->dev, "Device is currently in use, task %s waits for its holder: %s\n",
-		 vfio_holder_print(&waiting, &text), holders);
-}
-
-/*
- * Ask the user again and again. A signal to the waiting task is no way out: the driver core has no
- * use for a remove that fails. It only tells that somebody waits, so tell whom for.
- */
-static void wait_for_users(struct vfio_device *device)
-{
-	unsigned int asked = 0;
-	bool interrupted = false;
-	long left = 0;
-
-	while (!left && !try_wait_for_completion(&device->no_users)) {
-		if (device->ops->request)
-			device->ops->request(device, asked++);
-
-		if (interrupted) {
-			left = wait_for_completion_timeout(&device->no_users, REQUEST_INTERVAL);
-			continue;
-		}
-		left = wait_for_completion_interruptible_timeout(&device->no_users,
-								 REQUEST_INTERVAL);
-		if (left < 0) {
-			interrupted = true;
-			left = 0;
-			tell_waiting(device);
-		}
-	}
-}
-
 /**
  * vfio_unregister_group_dev - take a device back from its users
  * @device: registered; stays the caller's
  *
- * Nobody can open the device from here on; whoever has it open is asked to close it.
+ * Nobody can open the device from here on; whoever has it open is asked to close it, and loses it
+ * if he does not (revoke.c). His dead fds may outlive the device's driver.
  *
- * Context: process context; sleeps until the last user has let go.
+ * Context: process context; sleeps, as long as users are waited for.
  */
 void vfio_unregister_group_dev(struct vfio_device *device)
 {
 	vfio_group_hide(device);
 	vfio_device_put(device);
-	wait_for_users(device);
+	vfio_device_recover(device);
 	vfio_group_leave(device);
 	if (device->noiommu)
 		vfio_noiommu_group_destroy(device->dev);

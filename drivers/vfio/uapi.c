@@ -4,7 +4,8 @@
  *
  * Every ioctl of the three kinds of fd is a row (struct vfio_ioctl). This file owns how a row is
  * carried out: find it, copy the struct in, check its size and flags, call the handler, copy the
- * answer back and a chain of capabilities behind it. Handlers see kernel memory only. The shape of
+ * answer back and a chain of capabilities behind it. Handlers see kernel memory only, so a user who
+ * makes a page fault last for ever keeps nobody waiting but himself. The shape of
  * VFIO_DEVICE_SET_IRQS, the one ioctl with an array whose meaning depends on its head, is checked
  * here as well.
  *
@@ -63,10 +64,59 @@ static int vfio_call_put(struct vfio_call *call, const struct vfio_ioctl *row)
 	if (!ret && row->back &&
 	    copy_to_user(call->arg, call->data, min_t(size_t, call->argsz, row->back)))
 		ret = -EFAULT;
+	if (!ret && call->reply &&
+	    copy_to_user(call->arg + row->min, call->reply, call->reply_size))
+		ret = -EFAULT;
 	return ret;
 }
 
-static long vfio_call_run(const struct vfio_ioctl *row, void *owner, unsigned long arg)
+/* What cannot be read is an error only if the handler asks for it. */
+static int vfio_call_get_tail(struct vfio_call *call, const struct vfio_ioctl *row)
+{
+	size_t size = min_t(size_t, call->argsz - row->min, row->tail);
+
+	call->head_size = row->min;
+	if (!size)
+		return 0;
+	call->tail = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!call->tail)
+		return -ENOMEM;
+	call->tail_size = size - copy_from_user(call->tail, call->arg + row->min, size);
+	return 0;
+}
+
+static long vfio_call_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+			     void *owner, struct vfio_call *call)
+{
+	long ret;
+
+	if (!guard)
+		return row->handler(owner, call);
+	ret = guard->enter(owner);
+	if (ret)
+		return ret;
+	ret = row->handler(owner, call);
+	guard->leave(owner);
+	return ret;
+}
+
+static long vfio_plain_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+			      void *owner, unsigned long arg)
+{
+	long ret;
+
+	if (!guard)
+		return row->plain(owner, arg);
+	ret = guard->enter(owner);
+	if (ret)
+		return ret;
+	ret = row->plain(owner, arg);
+	guard->leave(owner);
+	return ret;
+}
+
+static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+			  void *owner, unsigned long arg)
 {
 	union {
 		struct vfio_call_head head;
@@ -88,13 +138,18 @@ static long vfio_call_run(const struct vfio_ioctl *row, void *owner, unsigned lo
 	if (buf.head.flags & ~row->flags)
 		return -EINVAL;
 	call.argsz = buf.head.argsz;
+	ret = vfio_call_get_tail(&call, row);
+	if (ret)
+		return ret;
 
-	ret = row->handler(owner, &call);
-	if (ret >= 0) {
+	ret = vfio_call_handle(row, guard, owner, &call);
+	if (ret >= 0 || (row->back_error && ret == row->back_error)) {
 		err = vfio_call_put(&call, row);
 		if (err)
 			ret = err;
 	}
+	kvfree(call.tail);
+	kvfree(call.reply);
 	kfree(call.caps.buf);
 	return ret;
 }
@@ -103,43 +158,45 @@ static long vfio_call_run(const struct vfio_ioctl *row, void *owner, unsigned lo
  * vfio_ioctl_dispatch - carry out an ioctl by its row
  * @rows: the rows that the fd knows
  * @nr_rows: their number
- * @owner: first argument of the handlers
+ * @guard: called around each handler; NULL: nothing is
+ * @owner: first argument of the handlers and the guard
  * @cmd: ioctl number
  * @arg: ioctl argument
  *
  * Context: process context; may sleep.
- * Return: what the handler returned, -EFAULT or -EINVAL for a bad struct, -ENOTTY without a row.
+ * Return: what the handler or the guard returned, -EFAULT or -EINVAL for a bad struct, -ENOMEM,
+ * -ENOTTY without a row.
  */
-long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
-			 unsigned int cmd, unsigned long arg)
+long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows,
+			 const struct vfio_ioctl_guard *guard, void *owner, unsigned int cmd,
+			 unsigned long arg)
 {
 	const struct vfio_ioctl *row;
 
 	for (row = rows; row < rows + nr_rows; row++) {
-		if (row->cmd == cmd)
-			return row->min ? vfio_call_run(row, owner, arg) : row->plain(owner, arg);
+		if (row->cmd != cmd)
+			continue;
+		if (row->min)
+			return vfio_call_run(row, guard, owner, arg);
+		return vfio_plain_handle(row, guard, owner, arg);
 	}
 	return -ENOTTY;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
 
 /**
- * vfio_call_tail - copy in what follows the fixed part of a struct
- * @call: the call
- * @offset: where the tail begins, in bytes from the start of the struct
- * @to: kernel memory to copy to
- * @size: bytes to copy
+ * vfio_call_tail - what follows the fixed part of a struct
+ * @call: the call; its row has a tail
+ * @size: bytes that are wanted; at most the row's @tail
  *
- * Context: process context; may sleep.
- * Return: 0, -EINVAL if argsz does not cover the tail, -EFAULT.
+ * Context: any.
+ * Return: the kernel's copy, owned by @call; ERR_PTR: -EINVAL if argsz does not cover it, -EFAULT.
  */
-int vfio_call_tail(const struct vfio_call *call, size_t offset, void *to, size_t size)
+void *vfio_call_tail(const struct vfio_call *call, size_t size)
 {
-	size_t end;
-
-	if (check_add_overflow(offset, size, &end) || call->argsz < end)
-		return -EINVAL;
-	return copy_from_user(to, call->arg + offset, size) ? -EFAULT : 0;
+	if (size > call->argsz - call->head_size)
+		return ERR_PTR(-EINVAL);
+	return size > call->tail_size ? ERR_PTR(-EFAULT) : call->tail;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_call_tail, VFIO_NS);
 
@@ -218,23 +275,22 @@ static int vfio_irq_request_check(const struct vfio_irq_set *set, u32 nr_indexes
 }
 
 /**
- * vfio_irq_request_get - check a VFIO_DEVICE_SET_IRQS and bring its data into the kernel
- * @call: the call; its row has a @min of offsetofend(struct vfio_irq_set, count) and all flags
+ * vfio_irq_request_get - check a VFIO_DEVICE_SET_IRQS and its data
+ * @call: the call; its row has a @min of offsetofend(struct vfio_irq_set, count), all flags, and a
+ *	tail for the most interrupts of an index
  * @nr_indexes: number of interrupt indexes of the device
  * @nr_irqs: number of interrupts of an index
  * @device: argument of @nr_irqs
- * @request: filled in on success; given back by vfio_irq_request_put()
+ * @request: filled in on success; its data is part of @call
  *
- * Context: process context; may sleep.
- * Return: 0, -EINVAL for any shape that the ABI does not know, -EFAULT, -ENOMEM.
+ * Context: any in which @nr_irqs may be called.
+ * Return: 0, -EINVAL for any shape that the ABI does not know, -EFAULT.
  */
 int vfio_irq_request_get(const struct vfio_call *call, u32 nr_indexes,
 			 u32 (*nr_irqs)(struct vfio_device *device, u32 index),
 			 struct vfio_device *device, struct vfio_irq_request *request)
 {
-	const size_t head = offsetofend(struct vfio_irq_set, count);
 	const struct vfio_irq_set *set = call->data;
-	size_t bytes;
 	void *data;
 	int size;
 
@@ -249,32 +305,13 @@ int vfio_irq_request_get(const struct vfio_call *call, u32 nr_indexes,
 		.action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK,
 		.data = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK,
 	};
-	bytes = size_mul(size, set->count);
-	if (bytes > call->argsz - head)
-		return -EINVAL;
-	if (!bytes)
-		return 0;
-
-	data = vmemdup_user(call->arg + head, bytes);
+	data = vfio_call_tail(call, size_mul(size, set->count));
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	if (request->data == VFIO_IRQ_SET_DATA_BOOL)
 		request->bools = data;
-	else
+	else if (request->data == VFIO_IRQ_SET_DATA_EVENTFD)
 		request->fds = data;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_irq_request_get, VFIO_NS);
-
-/**
- * vfio_irq_request_put - free the data of a request
- * @request: filled in by vfio_irq_request_get()
- *
- * Context: process context; may sleep.
- */
-void vfio_irq_request_put(struct vfio_irq_request *request)
-{
-	kvfree(request->bools);
-	kvfree(request->fds);
-}
-EXPORT_SYMBOL_NS_GPL(vfio_irq_request_put, VFIO_NS);

@@ -138,7 +138,22 @@ void vfio_container_unuse(struct vfio_member *member);
 int vfio_container_init(void);
 void vfio_container_exit(void);
 
+/* gate.c */
+int vfio_gate_init(struct vfio_gate *gate);
+void vfio_gate_exit(struct vfio_gate *gate);
+bool vfio_gate_enter(struct vfio_gate *gate);
+void vfio_gate_leave(struct vfio_gate *gate);
+bool vfio_gate_is_closed(struct vfio_gate *gate);
+void vfio_gate_close(struct vfio_gate *gate);
+
+/* device_mmap.c */
+int vfio_dead_page_init(struct vfio_dead_page *dead);
+void vfio_dead_page_exit(struct vfio_dead_page *dead);
+int vfio_device_mmap(struct vfio_device *device, struct vm_area_struct *vma);
+void vfio_device_unmap_all(struct vfio_device *device);
+
 /* device.c */
+void vfio_device_use_first(struct vfio_device *device);
 bool vfio_device_tryget(struct vfio_device *device);
 void vfio_device_put(struct vfio_device *device);
 int vfio_device_open(struct vfio_device *device);
@@ -148,9 +163,19 @@ void vfio_device_exit(void);
 
 /* device_file.c */
 size_t vfio_device_count_files(struct vfio_device *device);
-void vfio_device_holders_print(struct vfio_device *device, char *text, size_t size);
+size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t size,
+				 const char *separator);
+void vfio_device_files_shut(struct vfio_device *device);
+void vfio_device_files_settle(struct vfio_device *device);
 struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
 				     struct file *group_file);
+
+/* revoke.c */
+int vfio_revoke_after(const struct vfio_device *device);
+void vfio_device_recover(struct vfio_device *device);
+
+/* device_sysfs.c */
+extern const struct attribute_group *vfio_device_attr_groups[];
 
 /* viability.c */
 size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t size,

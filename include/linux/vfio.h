@@ -15,7 +15,9 @@
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/list.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
 #include <linux/wait.h>
@@ -31,6 +33,7 @@ struct kvm;
 struct vfio_device;
 struct vfio_group;
 struct vm_area_struct;
+struct vm_fault;
 
 /* ---- uapi.c: rows of ioctls ---- */
 
@@ -49,17 +52,27 @@ struct vfio_info_caps {
 
 /**
  * struct vfio_call - one ioctl with a struct argument, decoded
- * @arg: the user's struct
  * @argsz: size of the user's struct, as the user said; at least the row's @min
  * @data: kernel copy: the row's @min bytes from the user, zeroes behind. What the handler leaves
  *	here goes back to the user as far as the row's @back says
  * @caps: links added by the handler, appended behind the row's @back bytes
+ * @reply: of kvmalloc() by the handler, freed by the caller; copied behind the row's @min bytes
+ * @reply_size: bytes of @reply, covered by @argsz
+ *
+ * All other members belong to uapi.c.
  */
 struct vfio_call {
-	void __user *arg;
 	u32 argsz;
 	void *data;
 	struct vfio_info_caps caps;
+	void *reply;
+	size_t reply_size;
+
+	/* private: for uapi.c */
+	void __user *arg;
+	size_t head_size;
+	void *tail;
+	size_t tail_size;
 };
 
 /**
@@ -67,26 +80,42 @@ struct vfio_call {
  * @cmd: the ioctl's number
  * @min: bytes that the user must provide; 0: the ioctl has no struct, @plain is called
  * @back: most bytes copied back after success, cut to argsz; 0: none
+ * @tail: most bytes behind @min that the handler may ask for by vfio_call_tail()
+ * @back_error: an error after which @back bytes are copied back as well; 0: none
  * @cap_offset: where in the struct the offset of the capability chain is; 0: it has none
  * @flags: bits the user may set in the second u32 of the struct; ~0 where flags are only an answer
  * @handler: called with the decoded call; negative errno, or what the ioctl returns
  * @plain: called with the raw argument where @min is 0
  *
- * Errors come in this order: -EFAULT, -EINVAL for argsz, -EINVAL for flags, the handler's.
+ * Errors come in this order: -EFAULT, -EINVAL for argsz, -EINVAL for flags, the handler's. No user
+ * memory is touched while a handler runs.
  */
 struct vfio_ioctl {
 	unsigned int cmd;
 	u16 min;
 	u16 back;
+	u16 tail;
+	s16 back_error;
 	u16 cap_offset;
 	u32 flags;
 	long (*handler)(void *owner, struct vfio_call *call);
 	long (*plain)(void *owner, unsigned long arg);
 };
 
-long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
-			 unsigned int cmd, unsigned long arg);
-int vfio_call_tail(const struct vfio_call *call, size_t offset, void *to, size_t size);
+/**
+ * struct vfio_ioctl_guard - what is done around a handler
+ * @enter: 0, or an errno that the ioctl then returns
+ * @leave: undo of @enter, after the handler
+ */
+struct vfio_ioctl_guard {
+	int (*enter)(void *owner);
+	void (*leave)(void *owner);
+};
+
+long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows,
+			 const struct vfio_ioctl_guard *guard, void *owner, unsigned int cmd,
+			 unsigned long arg);
+void *vfio_call_tail(const struct vfio_call *call, size_t size);
 void *vfio_info_cap_add(struct vfio_info_caps *caps, size_t size, u16 id, u16 version);
 
 /**
@@ -96,8 +125,8 @@ void *vfio_info_cap_add(struct vfio_info_caps *caps, size_t size, u16 id, u16 ve
  * @count: number of interrupts; @start + @count does not pass the end of the index
  * @action: one VFIO_IRQ_SET_ACTION_* bit, or several or none: the driver's table refuses those
  * @data: one VFIO_IRQ_SET_DATA_* bit
- * @bools: @count bytes where @data is BOOL, else NULL
- * @fds: @count file descriptors where @data is EVENTFD, else NULL
+ * @bools: @count bytes where @data is BOOL, else NULL; part of the call
+ * @fds: @count file descriptors where @data is EVENTFD, else NULL; part of the call
  */
 struct vfio_irq_request {
 	u32 index;
@@ -112,7 +141,6 @@ struct vfio_irq_request {
 int vfio_irq_request_get(const struct vfio_call *call, u32 nr_indexes,
 			 u32 (*nr_irqs)(struct vfio_device *device, u32 index),
 			 struct vfio_device *device, struct vfio_irq_request *request);
-void vfio_irq_request_put(struct vfio_irq_request *request);
 
 /* ---- device.c: devices ---- */
 
@@ -120,27 +148,38 @@ void vfio_irq_request_put(struct vfio_irq_request *request);
  * struct vfio_feature - row of a table of VFIO_DEVICE_FEATURE ids
  * @id: the feature
  * @ops: VFIO_DEVICE_FEATURE_GET and _SET, as far as the id knows them
- * @min: bytes of data that the user must provide
+ * @size: bytes of data that the user must provide, at most VFIO_FEATURE_BYTES
+ * @answers: the data goes back to the user after success
  * @present: whether this device has the feature at all (else -ENOTTY); NULL: always
- * @handler: @op is GET or SET; @data is the user's data, @size its length, at least @min
+ * @handler: @op is GET or SET; @data is a kernel copy of the user's data, @size bytes
  */
 struct vfio_feature {
 	u32 id;
 	u32 ops;
-	u16 min;
+	u16 size;
+	bool answers;
 	bool (*present)(struct vfio_device *device);
-	int (*handler)(struct vfio_device *device, u32 op, void __user *data, size_t size);
+	int (*handler)(struct vfio_device *device, u32 op, void *data);
 };
+
+#define VFIO_FEATURE_BYTES 64
+
+#define VFIO_ACCESS_BYTES 256
 
 /**
  * struct vfio_device_ops - what the core asks a device driver to do
  * @init: called by vfio_alloc_device() after the device is set up; may be NULL
- * @release: undo of @init, called when the last reference to the device is gone; may be NULL
+ * @release: undo of @init, called by vfio_put_device(); dead fds may live on; may be NULL
  * @open_device: first device fd is about to be made; hardware may be touched from here on
  * @close_device: the last device fd is gone; every trace of its user is to be wiped
- * @read: as in file_operations; the device is awake
- * @write: as in file_operations; the device is awake
- * @mmap: as in file_operations
+ * @clip: how many of @count bytes at a place of the device fd can be read or written; a negative
+ *	errno where none can
+ * @read: read into kernel memory what @clip allowed, in pieces of at most VFIO_ACCESS_BYTES that
+ *	do not cross a multiple of it; 0 or a negative errno
+ * @write: the other direction
+ * @mmap: as in file_operations, but for vm_ops and vm_private_data of the mapping, which are the
+ *	core's; NULL: nothing can be mapped
+ * @fault: bring 2^@order pages of such a mapping in
  * @request: ask the user to let go, for the (@count + 1)th time; may be NULL
  * @match: does @name, as given to GET_DEVICE_FD, mean this device? 1, 0 or a negative errno that
  *	the caller gets; may write into @name; NULL: the name must equal dev_name()
@@ -149,23 +188,49 @@ struct vfio_feature {
  * @features: rows of the device's features
  * @nr_features: number of @features
  *
- * @open_device and @close_device run under the lock of the device's set. All may sleep.
+ * @open_device and @close_device run under the lock of the device's set. All may sleep. @clip,
+ * @read, @write, @mmap, @fault and the handlers of @ioctls and @features run inside the device's
+ * gate, @read, @write and the handlers with the device awake, and touch no user memory. When
+ * @close_device is called, none of these runs and none will before the next @open_device, although
+ * there may be fds and mappings.
  */
 struct vfio_device_ops {
 	int (*init)(struct vfio_device *device);
 	void (*release)(struct vfio_device *device);
 	int (*open_device)(struct vfio_device *device);
 	void (*close_device)(struct vfio_device *device);
-	ssize_t (*read)(struct vfio_device *device, char __user *buf, size_t count, loff_t *pos);
-	ssize_t (*write)(struct vfio_device *device, const char __user *buf, size_t count,
-			 loff_t *pos);
+	ssize_t (*clip)(struct vfio_device *device, bool write, size_t count, loff_t pos);
+	int (*read)(struct vfio_device *device, u8 *buf, size_t count, loff_t pos);
+	int (*write)(struct vfio_device *device, const u8 *buf, size_t count, loff_t pos);
 	int (*mmap)(struct vfio_device *device, struct vm_area_struct *vma);
+	vm_fault_t (*fault)(struct vfio_device *device, struct vm_fault *vmf, unsigned int order);
 	void (*request)(struct vfio_device *device, unsigned int count);
 	int (*match)(struct vfio_device *device, char *name);
 	const struct vfio_ioctl *ioctls;
 	size_t nr_ioctls;
 	const struct vfio_feature *features;
 	size_t nr_features;
+};
+
+/**
+ * struct vfio_gate - gate.c: may the device still be touched?
+ * @inside: those who are about it
+ * @empty: completed after the gate was closed, by the last one inside
+ */
+struct vfio_gate {
+	struct percpu_ref inside;
+	struct completion empty;
+};
+
+/**
+ * struct vfio_dead_page - device_mmap.c: what stands in for a device's memory once the device is
+ *	taken back
+ * @page: all ones; immutable
+ * @wipe: makes it so again, while it is mapped
+ */
+struct vfio_dead_page {
+	struct page *page;
+	struct delayed_work wipe;
 };
 
 /**
@@ -195,9 +260,15 @@ struct vfio_device_set {
  * @noiommu: its group was made up for it, there is no IOMMU; immutable while registered
  * @group: group the device is in; set by registration, immutable until unregistration ends
  * @group_node: in the group's list of devices; guarded by the group's devices_lock
- * @users: one for the registration, one for each open device fd and each lookup
- * @no_users: completed when @users falls to zero
- * @files: open fds; guarded by @files_lock
+ * @gate: closed when the device is taken back
+ * @dead_page: what users map from then on
+ * @users: one for the registration, one for each fd that still has the device and each lookup
+ * @changed: woken when @users falls to zero, when @revoke_after_ms changes and when the gate is
+ *	closed
+ * @revoke_after_ms: how long unregistration waits for users; 0: not at all; -1: for ever;
+ *	VFIO_REVOKE_DEFAULT: as long as the module parameter says
+ * @revoked: no fd can come to have the device any more; guarded by @files_lock
+ * @files: fds that have the device; guarded by @files_lock
  * @files_lock: a leaf
  */
 struct vfio_device {
@@ -214,8 +285,12 @@ struct vfio_device {
 	bool noiommu;
 	struct vfio_group *group;
 	struct list_head group_node;
+	struct vfio_gate gate;
+	struct vfio_dead_page dead_page;
 	refcount_t users;
-	struct completion no_users;
+	wait_queue_head_t changed;
+	int revoke_after_ms;
+	bool revoked;
 	struct list_head files;
 	struct mutex files_lock; /* of the list above */
 };
@@ -238,17 +313,10 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 	((struct type *)_vfio_alloc_device(sizeof(struct type) +			\
 		BUILD_BUG_ON_ZERO(offsetof(struct type, member)), dev, ops))
 
-/**
- * vfio_put_device - give a device back
- * @device: of vfio_alloc_device(), not registered
- *
- * Context: process context; may sleep.
- */
-static inline void vfio_put_device(struct vfio_device *device)
-{
-	put_device(&device->device);
-}
+void vfio_put_device(struct vfio_device *device);
+#define VFIO_REVOKE_DEFAULT INT_MIN
 
+void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 int vfio_assign_device_set(struct vfio_device *device, void *id);
 unsigned int vfio_device_set_open_count(struct vfio_device_set *set);
 

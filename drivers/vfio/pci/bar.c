@@ -3,8 +3,7 @@
  * The function's memory and ports as the user sees them: BARs and ROM.
  *
  * Every BAR is claimed and mapped when the device is opened; one that somebody else has claimed
- * keeps its error, and only it. read() and write() go in pieces through a small buffer in the
- * kernel: the device is touched under memory_lock, the user's memory is not. Accesses are as wide
+ * keeps its error, and only it. The device is touched under memory_lock. Accesses are as wide
  * as alignment and length allow, 8 bytes at most, and each is one access to the device.
  *
  * The MSI-X table belongs to the kernel: read() gives 0xff there and write() nothing. A mapping of
@@ -15,13 +14,8 @@
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "pci.h"
-
-/* Touched per taking of memory_lock; a power of two, so that no aligned access is cut. */
-#define BAR_PIECE	256
-#define ROM_PIECE	SZ_1K
 
 /* ---- accesses ---- */
 
@@ -289,21 +283,41 @@ static struct io_span bar_span(const struct vfio_pci_device *vpci, unsigned int 
 	return span;
 }
 
-/* How much of [offset, offset + count) is in a region, or -EINVAL if it starts behind. */
-static ssize_t region_clip(u64 size, loff_t offset, size_t count)
+/**
+ * vfio_pci_region_clip - how much of an access is in a region?
+ * @size: bytes of the region
+ * @count: bytes of the access
+ * @offset: of its first byte in the region
+ *
+ * Context: any.
+ * Return: bytes, or -EINVAL if it starts behind the end.
+ */
+ssize_t vfio_pci_region_clip(u64 size, size_t count, u64 offset)
 {
 	if (offset >= size)
 		return -EINVAL;
-	return min3((u64)count, size - offset, (u64)SSIZE_MAX);
+	return min_t(u64, count, size - offset);
 }
 
-/* Bytes of a BAR up to the next multiple of a piece. */
-static size_t bar_piece(u64 offset, size_t count)
+/**
+ * vfio_pci_bar_clip - how much of an access is in a BAR?
+ * @vpci: the device, open
+ * @bar: which
+ * @count: bytes of the access
+ * @offset: of its first byte in the BAR
+ *
+ * Context: any.
+ * Return: bytes; -EINVAL behind the end; or why the BAR could not be claimed.
+ */
+ssize_t vfio_pci_bar_clip(const struct vfio_pci_device *vpci, unsigned int bar, size_t count,
+			  u64 offset)
 {
-	return min_t(size_t, count, BAR_PIECE - offset % BAR_PIECE);
+	ssize_t ret = vfio_pci_region_clip(vpci->bars[bar].size, count, offset);
+
+	return ret < 0 || vpci->bars[bar].io ? ret : vpci->bars[bar].error;
 }
 
-/* Has the device's attention for one piece: memory_lock, given back by up_read(). */
+/* Has the device's attention: memory_lock, given back by up_read(). */
 static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *bar)
 {
 	if (fatal_signal_pending(current) || down_read_killable(&vpci->memory_lock))
@@ -315,76 +329,29 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 	return 0;
 }
 
-static int bar_read_piece(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
-			  size_t count, u64 offset)
-{
-	struct io_span span = bar_span(vpci, index);
-	u8 piece[BAR_PIECE];
-	int ret;
-
-	ret = bar_enter(vpci, &vpci->bars[index]);
-	if (ret)
-		return ret;
-	io_read(&span, offset, piece, count);
-	up_read(&vpci->memory_lock);
-	return copy_to_user(buf, piece, count) ? -EFAULT : 0;
-}
-
-static int bar_write_piece(struct vfio_pci_device *vpci, unsigned int index,
-			   const char __user *buf, size_t count, u64 offset)
-{
-	struct io_span span = bar_span(vpci, index);
-	u8 piece[BAR_PIECE];
-	int ret;
-
-	if (copy_from_user(piece, buf, count))
-		return -EFAULT;
-	ret = bar_enter(vpci, &vpci->bars[index]);
-	if (ret)
-		return ret;
-	io_write(&span, offset, piece, count);
-	up_read(&vpci->memory_lock);
-	return 0;
-}
-
-/* The error of a BAR that cannot be touched, else how much of the request is in it. */
-static ssize_t bar_clip(const struct vfio_pci_bar *bar, size_t count, loff_t offset)
-{
-	ssize_t ret = region_clip(bar->size, offset, count);
-
-	return ret < 0 || bar->io ? ret : bar->error;
-}
-
 /**
  * vfio_pci_bar_read - read from a BAR
  * @vpci: the device, awake
  * @bar: which
  * @buf: where to
  * @count: bytes
- * @offset: in the BAR
+ * @offset: in the BAR, as vfio_pci_bar_clip() allowed
  *
  * Context: process context; takes memory_lock.
- * Return: bytes read, less than @count at the end of the BAR or before an error; -EINVAL behind the
- * end; -EIO while the function does not decode memory; -EFAULT; -EINTR if killed; or why the BAR
- * could not be claimed.
+ * Return: 0; -EIO while the function does not decode memory; -EINTR if killed.
  */
-ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char __user *buf,
-			  size_t count, loff_t offset)
+int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, size_t count,
+		      u64 offset)
 {
-	ssize_t size = bar_clip(&vpci->bars[bar], count, offset);
-	size_t done, piece;
+	struct io_span span = bar_span(vpci, bar);
 	int ret;
 
-	if (size < 0)
-		return size;
-	for (done = 0; done < size; done += piece) {
-		piece = bar_piece(offset + done, size - done);
-		ret = bar_read_piece(vpci, bar, buf + done, piece, offset + done);
-		if (ret)
-			return done ?: ret;
-		cond_resched();
-	}
-	return done;
+	ret = bar_enter(vpci, &vpci->bars[bar]);
+	if (ret)
+		return ret;
+	io_read(&span, offset, buf, count);
+	up_read(&vpci->memory_lock);
+	return 0;
 }
 
 /**
@@ -393,28 +360,23 @@ ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char _
  * @bar: which
  * @buf: where from
  * @count: bytes
- * @offset: in the BAR
+ * @offset: in the BAR, as vfio_pci_bar_clip() allowed
  *
  * Context: process context; takes memory_lock.
  * Return: as vfio_pci_bar_read().
  */
-ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const char __user *buf,
-			   size_t count, loff_t offset)
+int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 *buf,
+		       size_t count, u64 offset)
 {
-	ssize_t size = bar_clip(&vpci->bars[bar], count, offset);
-	size_t done, piece;
+	struct io_span span = bar_span(vpci, bar);
 	int ret;
 
-	if (size < 0)
-		return size;
-	for (done = 0; done < size; done += piece) {
-		piece = bar_piece(offset + done, size - done);
-		ret = bar_write_piece(vpci, bar, buf + done, piece, offset + done);
-		if (ret)
-			return done ?: ret;
-		cond_resched();
-	}
-	return done;
+	ret = bar_enter(vpci, &vpci->bars[bar]);
+	if (ret)
+		return ret;
+	io_write(&span, offset, buf, count);
+	up_read(&vpci->memory_lock);
+	return 0;
 }
 
 /**
@@ -465,8 +427,19 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 
 /* ---- reading the ROM ---- */
 
-/* Fill @piece; what lies behind the image reads 0xff. */
-static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count, u64 offset)
+/**
+ * vfio_pci_rom_read - read from the ROM
+ * @vpci: the device, awake
+ * @buf: where to
+ * @count: bytes
+ * @offset: in the ROM, which has as much
+ *
+ * What lies behind the image reads 0xff.
+ *
+ * Context: process context; takes memory_lock.
+ * Return: 0, -EIO, -EINTR if killed.
+ */
+int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset)
 {
 	struct io_span span = { .width = 4 };
 	size_t valid;
@@ -474,7 +447,7 @@ static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count,
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	memset(piece, 0xff, count);
+	memset(buf, 0xff, count);
 	if (rom_is_kept(vpci->pdev))
 		span.io = ioremap(vpci->pdev->rom, vpci->pdev->romlen);
 	else
@@ -483,49 +456,11 @@ static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count,
 		return -EIO;
 
 	valid = offset < vpci->rom_valid ? min_t(u64, count, vpci->rom_valid - offset) : 0;
-	io_read(&span, offset, piece, valid);
+	io_read(&span, offset, buf, valid);
 
 	if (rom_is_kept(vpci->pdev))
 		iounmap(span.io);
 	else
 		rom_unmap(vpci, command, span.io);
 	return 0;
-}
-
-/**
- * vfio_pci_rom_read - read from the ROM
- * @vpci: the device, awake
- * @buf: where to
- * @count: bytes
- * @offset: in the ROM
- *
- * Context: process context; takes memory_lock.
- * Return: bytes read, less than @count at the end of the ROM or before an error; -EINVAL behind the
- * end or without a ROM; -EIO; -EFAULT; -EINTR if killed; -ENOMEM.
- */
-ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
-			  loff_t offset)
-{
-	ssize_t size = region_clip(vpci->rom_size, offset, count);
-	size_t done, part;
-	u8 *piece;
-	int ret = 0;
-
-	if (size < 0)
-		return size;
-	piece = kvmalloc(min_t(size_t, size, ROM_PIECE), GFP_KERNEL_ACCOUNT);
-	if (!piece)
-		return -ENOMEM;
-
-	for (done = 0; done < size; done += part) {
-		part = min_t(size_t, size - done, ROM_PIECE);
-		ret = rom_read_piece(vpci, piece, part, offset + done);
-		if (!ret && copy_to_user(buf + done, piece, part))
-			ret = -EFAULT;
-		if (ret)
-			break;
-		cond_resched();
-	}
-	kvfree(piece);
-	return done ?: ret;
 }

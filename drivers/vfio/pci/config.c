@@ -19,7 +19,6 @@
 #include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "pci.h"
 
@@ -217,100 +216,91 @@ static int access_write(struct vfio_pci_device *vpci,
 
 /* ---- the user's accesses ---- */
 
-static bool config_range_ok(const struct vfio_pci_config *config, size_t count, loff_t offset)
+/**
+ * vfio_pci_config_clip - may this be accessed?
+ * @vpci: the device, open
+ * @count: bytes
+ * @offset: in config space
+ *
+ * Context: any.
+ * Return: @count, or -EFAULT if not all of it is inside of config space.
+ */
+ssize_t vfio_pci_config_clip(const struct vfio_pci_device *vpci, size_t count, u64 offset)
 {
-	return offset >= 0 && offset < config->size && count <= config->size - offset;
+	u16 size = vpci->config.size;
+
+	return offset < size && count <= size - offset ? count : -EFAULT;
 }
 
 /**
  * vfio_pci_config_read - read of the config region
  * @vpci: the device, awake
- * @buf: user's buffer
+ * @buf: where to
  * @count: bytes
  * @offset: in config space
  *
- * Context: process context; takes config_lock; touches user memory.
- * Return: bytes read; if there are none, -EFAULT if the range is not inside of config space or @buf
- * is bad, or what the hardware access failed with.
+ * Context: process context; takes config_lock.
+ * Return: 0 or what the hardware access failed with.
  */
-ssize_t vfio_pci_config_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
-			     loff_t offset)
+int vfio_pci_config_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset)
 {
 	struct vfio_pci_config *config = &vpci->config;
+	struct vfio_pci_config_access access;
 	unsigned int length;
+	u8 bytes[4];
 	size_t done;
-	int ret = 0;
-
-	if (!count)
-		return 0;
-	if (!config_range_ok(config, count, offset))
-		return -EFAULT;
+	int ret;
 
 	for (done = 0; done < count; done += length) {
-		struct vfio_pci_config_access access;
 		u16 pos = offset + done;
-		u8 bytes[4];
 
 		length = access_cut(config, pos, count - done, &access);
 		mutex_lock(&vpci->config_lock);
 		ret = access_read(vpci, access_owner(config, pos), &access);
 		mutex_unlock(&vpci->config_lock);
 		if (ret)
-			break;
+			return ret;
 		vfio_pci_put_le32(bytes, access.value);
-		if (copy_to_user(buf + done, bytes + pos % 4, length)) {
-			ret = -EFAULT;
-			break;
-		}
+		memcpy(buf + done, bytes + pos % 4, length);
 	}
-	return done ? done : ret;
+	return 0;
 }
 
 /**
  * vfio_pci_config_write - write to the config region
  * @vpci: the device, awake
- * @buf: user's buffer
+ * @buf: where from
  * @count: bytes
  * @offset: in config space
  *
  * What may not be written is dropped silently. The write may change the power state of the function
  * or reset it.
  *
- * Context: process context; takes config_lock and memory_lock; touches user memory.
- * Return: bytes written; if there are none, -EFAULT if the range is not inside of config space or
- * @buf is bad, or what the hardware access failed with.
+ * Context: process context; takes config_lock and memory_lock.
+ * Return: 0 or what the hardware access failed with.
  */
-ssize_t vfio_pci_config_write(struct vfio_pci_device *vpci, const char __user *buf, size_t count,
-			      loff_t offset)
+int vfio_pci_config_write(struct vfio_pci_device *vpci, const u8 *buf, size_t count, u64 offset)
 {
 	struct vfio_pci_config *config = &vpci->config;
+	struct vfio_pci_config_access access;
 	unsigned int length;
 	size_t done;
-	int ret = 0;
-
-	if (!count)
-		return 0;
-	if (!config_range_ok(config, count, offset))
-		return -EFAULT;
+	int ret;
 
 	for (done = 0; done < count; done += length) {
-		struct vfio_pci_config_access access;
 		u16 pos = offset + done;
 		u8 bytes[4] = { };
 
 		length = access_cut(config, pos, count - done, &access);
-		if (copy_from_user(bytes + pos % 4, buf + done, length)) {
-			ret = -EFAULT;
-			break;
-		}
+		memcpy(bytes + pos % 4, buf + done, length);
 		access.value = vfio_pci_get_le32(bytes);
 		mutex_lock(&vpci->config_lock);
 		ret = access_write(vpci, access_owner(config, pos), &access);
 		mutex_unlock(&vpci->config_lock);
 		if (ret)
-			break;
+			return ret;
 	}
-	return done ? done : ret;
+	return 0;
 }
 
 /**

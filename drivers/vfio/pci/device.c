@@ -11,6 +11,7 @@
  * Regions are a table by index: what GET_REGION_INFO says, how read() and write() go on.
  */
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 #include "pci.h"
 
@@ -92,8 +93,8 @@ err_power:
 }
 
 /*
- * No fd is left, so nobody calls, and no mapping, since a mapping holds its fd. What may still come
- * is the device's doing (DMA, interrupts) and that of eventfds.
+ * Nobody calls or faults any more: no fd has the device. What may still come is the device's doing
+ * (DMA, interrupts) and that of eventfds.
  */
 static void device_close(struct vfio_device *device)
 {
@@ -123,16 +124,19 @@ static void device_close(struct vfio_device *device)
 /**
  * struct region - row of the table of regions
  * @info: fills in size and flags, may add capabilities
- * @read: the offset is in the region
- * @write: the offset is in the region; NULL: -EINVAL
+ * @clip: how many of some bytes are in the region, or an errno
+ * @read: what @clip allowed
+ * @write: what @clip allowed; NULL: -EINVAL
  */
 struct region {
 	int (*info)(struct vfio_pci_device *vpci, struct vfio_region_info *info,
 		    struct vfio_info_caps *caps);
-	ssize_t (*read)(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
-			size_t count, loff_t offset);
-	ssize_t (*write)(struct vfio_pci_device *vpci, unsigned int index,
-			 const char __user *buf, size_t count, loff_t offset);
+	ssize_t (*clip)(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			u64 offset);
+	int (*read)(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		    u64 offset);
+	int (*write)(struct vfio_pci_device *vpci, unsigned int index, const u8 *buf,
+		     size_t count, u64 offset);
 };
 
 static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
@@ -164,8 +168,14 @@ static int rom_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
 	return 0;
 }
 
-static ssize_t rom_read(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
-			size_t count, loff_t offset)
+static ssize_t rom_clip(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			u64 offset)
+{
+	return vfio_pci_region_clip(vpci->rom_size, count, offset);
+}
+
+static int rom_read(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		    u64 offset)
 {
 	return vfio_pci_rom_read(vpci, buf, count, offset);
 }
@@ -178,25 +188,33 @@ static int config_info(struct vfio_pci_device *vpci, struct vfio_region_info *in
 	return 0;
 }
 
-static ssize_t config_read(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
-			   size_t count, loff_t offset)
+static ssize_t config_clip(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			   u64 offset)
+{
+	return vfio_pci_config_clip(vpci, count, offset);
+}
+
+static int config_read(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		       u64 offset)
 {
 	return vfio_pci_config_read(vpci, buf, count, offset);
 }
 
-static ssize_t config_write(struct vfio_pci_device *vpci, unsigned int index,
-			    const char __user *buf, size_t count, loff_t offset)
+static int config_write(struct vfio_pci_device *vpci, unsigned int index, const u8 *buf,
+			size_t count, u64 offset)
 {
 	return vfio_pci_config_write(vpci, buf, count, offset);
 }
 
 static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX] = {
-		.info = bar_info, .read = vfio_pci_bar_read, .write = vfio_pci_bar_write,
+		.info = bar_info, .clip = vfio_pci_bar_clip,
+		.read = vfio_pci_bar_read, .write = vfio_pci_bar_write,
 	},
-	[VFIO_PCI_ROM_REGION_INDEX] = { .info = rom_info, .read = rom_read },
+	[VFIO_PCI_ROM_REGION_INDEX] = { .info = rom_info, .clip = rom_clip, .read = rom_read },
 	[VFIO_PCI_CONFIG_REGION_INDEX] = {
-		.info = config_info, .read = config_read, .write = config_write,
+		.info = config_info, .clip = config_clip,
+		.read = config_read, .write = config_write,
 	},
 };
 
@@ -207,42 +225,43 @@ static const struct region *region_at(loff_t pos)
 	return index < ARRAY_SIZE(regions) ? &regions[index] : NULL;
 }
 
-static ssize_t device_read(struct vfio_device *device, char __user *buf, size_t count, loff_t *pos)
+static ssize_t device_clip(struct vfio_device *device, bool write, size_t count, loff_t pos)
 {
-	const struct region *region = region_at(*pos);
-	ssize_t ret;
+	const struct region *region = region_at(pos);
 
-	if (!region || !region->read)
+	if (!region || !(write ? !!region->write : !!region->read))
 		return -EINVAL;
 	if (!count)
 		return 0;
-	ret = region->read(to_vfio_pci(device), region - regions, buf, count,
-			   *pos & VFIO_PCI_OFFSET_MASK);
-	if (ret > 0)
-		*pos += ret;
-	return ret;
+	return region->clip(to_vfio_pci(device), region - regions, count,
+			    pos & VFIO_PCI_OFFSET_MASK);
 }
 
-static ssize_t device_write(struct vfio_device *device, const char __user *buf, size_t count,
-			    loff_t *pos)
+static int device_read(struct vfio_device *device, u8 *buf, size_t count, loff_t pos)
 {
-	const struct region *region = region_at(*pos);
-	ssize_t ret;
+	const struct region *region = region_at(pos);
 
-	if (!region || !region->write)
-		return -EINVAL;
-	if (!count)
-		return 0;
-	ret = region->write(to_vfio_pci(device), region - regions, buf, count,
-			    *pos & VFIO_PCI_OFFSET_MASK);
-	if (ret > 0)
-		*pos += ret;
-	return ret;
+	return region->read(to_vfio_pci(device), region - regions, buf, count,
+			    pos & VFIO_PCI_OFFSET_MASK);
+}
+
+static int device_write(struct vfio_device *device, const u8 *buf, size_t count, loff_t pos)
+{
+	const struct region *region = region_at(pos);
+
+	return region->write(to_vfio_pci(device), region - regions, buf, count,
+			     pos & VFIO_PCI_OFFSET_MASK);
 }
 
 static int device_mmap(struct vfio_device *device, struct vm_area_struct *vma)
 {
 	return vfio_pci_bar_mmap(to_vfio_pci(device), vma);
+}
+
+static vm_fault_t device_fault(struct vfio_device *device, struct vm_fault *vmf,
+			       unsigned int order)
+{
+	return vfio_pci_bar_fault(to_vfio_pci(device), vmf, order);
 }
 
 /* ---- ioctls ---- */
@@ -295,11 +314,7 @@ static long device_set_irqs(void *owner, struct vfio_call *call)
 	long ret;
 
 	ret = vfio_irq_request_get(call, VFIO_PCI_NUM_IRQS, vfio_pci_irq_count, owner, &request);
-	if (ret)
-		return ret;
-	ret = vfio_pci_set_irqs(to_vfio_pci(owner), &request);
-	vfio_irq_request_put(&request);
-	return ret;
+	return ret ?: vfio_pci_set_irqs(to_vfio_pci(owner), &request);
 }
 
 static long device_reset(void *owner, unsigned long arg)
@@ -333,6 +348,7 @@ static const struct vfio_ioctl device_ioctls[] = {
 	}, {
 		.cmd = VFIO_DEVICE_SET_IRQS,
 		.min = offsetofend(struct vfio_irq_set, count),
+		.tail = (PCI_MSIX_FLAGS_QSIZE + 1) * sizeof(s32),
 		.flags = ~0,
 		.handler = device_set_irqs,
 	}, {
@@ -342,11 +358,13 @@ static const struct vfio_ioctl device_ioctls[] = {
 		.cmd = VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
 		.min = offsetofend(struct vfio_pci_hot_reset_info, count),
 		.back = offsetofend(struct vfio_pci_hot_reset_info, count),
+		.back_error = -ENOSPC,
 		.flags = ~0,
 		.handler = vfio_pci_hot_reset_info,
 	}, {
 		.cmd = VFIO_DEVICE_PCI_HOT_RESET,
 		.min = offsetofend(struct vfio_pci_hot_reset, count),
+		.tail = SZ_32K,
 		.handler = vfio_pci_hot_reset,
 	}, {
 		.cmd = VFIO_DEVICE_IOEVENTFD,
@@ -364,7 +382,7 @@ static const struct vfio_feature device_features[] = {
 	}, {
 		.id = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
 		.ops = VFIO_DEVICE_FEATURE_SET,
-		.min = sizeof(struct vfio_device_low_power_entry_with_wakeup),
+		.size = sizeof(struct vfio_device_low_power_entry_with_wakeup),
 		.handler = vfio_pci_low_power_enter_wakeup,
 	}, {
 		.id = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
@@ -420,9 +438,11 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.init = device_init,
 	.open_device = device_open,
 	.close_device = device_close,
+	.clip = device_clip,
 	.read = device_read,
 	.write = device_write,
 	.mmap = device_mmap,
+	.fault = device_fault,
 	.request = device_request,
 	.match = device_match,
 	.ioctls = device_ioctls,

@@ -177,6 +177,9 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 
 	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
 	WRITE_ONCE(vpci->leaving, true);
+	/* There is nothing to be handed back in good order of hardware that was pulled out. */
+	if (pci_channel_offline(pdev))
+		vfio_revoke_after_set(&vpci->vdev, 0);
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);

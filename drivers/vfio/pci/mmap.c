@@ -21,10 +21,19 @@ static vm_fault_t bar_insert(struct vm_fault *vmf, unsigned long pfn, unsigned i
 	return VM_FAULT_FALLBACK;
 }
 
-static vm_fault_t bar_fault_order(struct vm_fault *vmf, unsigned int order)
+/**
+ * vfio_pci_bar_fault - bring pages of a BAR in
+ * @vpci: the device
+ * @vmf: the fault, in a mapping of vfio_pci_bar_mmap()
+ * @order: 2^@order pages are wanted
+ *
+ * Context: process context, mmap_lock held; takes memory_lock.
+ * Return: as fault handlers do; SIGBUS while the device does not answer.
+ */
+vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf,
+			      unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct vfio_pci_device *vpci = vma->vm_private_data;
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long address = ALIGN_DOWN(vmf->address, size);
 	unsigned int index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
@@ -50,16 +59,6 @@ static vm_fault_t bar_fault_order(struct vm_fault *vmf, unsigned int order)
 	return ret;
 }
 
-static vm_fault_t bar_fault(struct vm_fault *vmf)
-{
-	return bar_fault_order(vmf, 0);
-}
-
-static const struct vm_operations_struct bar_vm_ops = {
-	.fault = bar_fault,
-	.huge_fault = VM_HUGE_PFNMAP_FAULT(bar_fault_order),
-};
-
 /**
  * vfio_pci_bar_mmap - map a part of a BAR
  * @vpci: the device
@@ -83,9 +82,7 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma)
 	if (!bar->can_mmap || first + vma_pages(vma) > PAGE_ALIGN(bar->size) >> PAGE_SHIFT)
 		return -EINVAL;
 
-	vma->vm_private_data = vpci;
 	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
 	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_ops = &bar_vm_ops;
 	return 0;
 }

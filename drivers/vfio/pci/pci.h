@@ -237,10 +237,9 @@ void vfio_pci_power_remove(struct vfio_pci_device *vpci);
 int vfio_pci_power_open(struct vfio_pci_device *vpci);
 void vfio_pci_power_wake(struct vfio_pci_device *vpci);
 void vfio_pci_power_close(struct vfio_pci_device *vpci);
-int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void __user *data, size_t size);
-int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __user *data,
-				    size_t size);
-int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void __user *data, size_t size);
+int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void *data);
+int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void *data);
+int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void *data);
 extern const struct dev_pm_ops vfio_pci_pm_ops;
 
 /* reset.c: opens the window itself */
@@ -252,21 +251,22 @@ long vfio_pci_hot_reset(void *owner, struct vfio_call *call);
 /* config.c */
 int vfio_pci_config_open(struct vfio_pci_device *vpci);
 void vfio_pci_config_close(struct vfio_pci_device *vpci);
-ssize_t vfio_pci_config_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
-			     loff_t offset);
-ssize_t vfio_pci_config_write(struct vfio_pci_device *vpci, const char __user *buf, size_t count,
-			      loff_t offset);
+ssize_t vfio_pci_config_clip(const struct vfio_pci_device *vpci, size_t count, u64 offset);
+int vfio_pci_config_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset);
+int vfio_pci_config_write(struct vfio_pci_device *vpci, const u8 *buf, size_t count, u64 offset);
 u8 vfio_pci_config_interrupt_pin(struct vfio_pci_device *vpci);
 
 /* bar.c */
 void vfio_pci_bars_open(struct vfio_pci_device *vpci);
 void vfio_pci_bars_close(struct vfio_pci_device *vpci);
-ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, char __user *buf,
-			  size_t count, loff_t offset);
-ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const char __user *buf,
-			   size_t count, loff_t offset);
-ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
-			  loff_t offset);
+ssize_t vfio_pci_region_clip(u64 size, size_t count, u64 offset);
+ssize_t vfio_pci_bar_clip(const struct vfio_pci_device *vpci, unsigned int bar, size_t count,
+			  u64 offset);
+int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, size_t count,
+		      u64 offset);
+int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 *buf,
+		       size_t count, u64 offset);
+int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset);
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 			unsigned int width);
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
@@ -274,6 +274,8 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 
 /* mmap.c */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma);
+vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf,
+			      unsigned int order);
 
 /* ioeventfd.c */
 long vfio_pci_ioeventfd(void *owner, struct vfio_call *call);

@@ -17,7 +17,6 @@
 #include <linux/eventfd.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "pci.h"
 
@@ -179,12 +178,11 @@ static int low_power_enter(struct vfio_pci_device *vpci, struct eventfd_ctx *wak
  * @device: the device
  * @op: VFIO_DEVICE_FEATURE_SET
  * @data: none
- * @size: not looked at
  *
  * Context: process context; takes memory_lock.
  * Return: 0, -EINVAL if already entered.
  */
-int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void __user *data, size_t size)
+int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void *data)
 {
 	return low_power_enter(to_vfio_pci(device), NULL);
 }
@@ -194,23 +192,19 @@ int vfio_pci_low_power_enter(struct vfio_device *device, u32 op, void __user *da
  * @device: the device
  * @op: VFIO_DEVICE_FEATURE_SET
  * @data: struct vfio_device_low_power_entry_with_wakeup
- * @size: at least its size
  *
  * Context: process context; takes memory_lock.
- * Return: 0, -EINVAL if already entered or without an eventfd, -EBADF, -EFAULT.
+ * Return: 0, -EINVAL if already entered or without an eventfd, -EBADF.
  */
-int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __user *data,
-				    size_t size)
+int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void *data)
 {
-	struct vfio_device_low_power_entry_with_wakeup entry;
+	const struct vfio_device_low_power_entry_with_wakeup *entry = data;
 	struct eventfd_ctx *wakeup;
 	int ret;
 
-	if (copy_from_user(&entry, data, sizeof(entry)))
-		return -EFAULT;
-	if (entry.wakeup_eventfd < 0)
+	if (entry->wakeup_eventfd < 0)
 		return -EINVAL;
-	wakeup = eventfd_ctx_fdget(entry.wakeup_eventfd);
+	wakeup = eventfd_ctx_fdget(entry->wakeup_eventfd);
 	if (IS_ERR(wakeup))
 		return PTR_ERR(wakeup);
 
@@ -225,12 +219,11 @@ int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __u
  * @device: the device, awake
  * @op: VFIO_DEVICE_FEATURE_SET
  * @data: none
- * @size: not looked at
  *
  * Context: process context; takes memory_lock.
  * Return: 0, also if it was not entered.
  */
-int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void __user *data, size_t size)
+int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void *data)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
@@ -254,7 +247,7 @@ void vfio_pci_power_wake(struct vfio_pci_device *vpci)
 	struct device *dev = &vpci->pdev->dev;
 
 	pm_runtime_get_sync(dev);
-	vfio_pci_low_power_exit(&vpci->vdev, VFIO_DEVICE_FEATURE_SET, NULL, 0);
+	vfio_pci_low_power_exit(&vpci->vdev, VFIO_DEVICE_FEATURE_SET, NULL);
 	vfio_pci_set_power_state(vpci, PCI_D0);
 	pm_runtime_put_noidle(dev);
 }

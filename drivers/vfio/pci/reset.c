@@ -19,7 +19,6 @@
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "pci.h"
 
@@ -286,20 +285,19 @@ void vfio_pci_reset_set(struct vfio_pci_device *vpci)
 
 /* ---- ioctls ---- */
 
-static int hot_reset_info_list(struct hot_reset *hot, struct vfio_call *call, size_t head_size)
+/* The answer's list of devices; @hot->count of them were counted. */
+static int hot_reset_info_list(struct hot_reset *hot, struct vfio_call *call)
 {
 	int ret;
 
 	hot->room = hot->count;
-	hot->devices = kcalloc(hot->room, sizeof(*hot->devices), GFP_KERNEL_ACCOUNT);
+	hot->devices = kvcalloc(hot->room, sizeof(*hot->devices), GFP_KERNEL_ACCOUNT);
 	if (!hot->devices)
 		return -ENOMEM;
+	call->reply = hot->devices;
 
 	ret = hot_reset_walk(hot, hot_reset_list);
-	if (!ret && copy_to_user(call->arg + head_size, hot->devices,
-				 hot->count * sizeof(*hot->devices)))
-		ret = -EFAULT;
-	kfree(hot->devices);
+	call->reply_size = hot->count * sizeof(*hot->devices);
 	return ret;
 }
 
@@ -311,7 +309,7 @@ static int hot_reset_info_list(struct hot_reset *hot, struct vfio_call *call, si
  * Context: process context; may sleep.
  * Return: 0; -ENODEV if neither slot nor bus can be reset; -ENOSPC, with the count filled in, if
  * the struct is too small; -EPERM if a function has no group; -EAGAIN if one came meanwhile;
- * -EFAULT.
+ * -ENOMEM.
  */
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call)
 {
@@ -329,9 +327,9 @@ long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call)
 	info->flags = 0;
 	info->count = hot.count;
 	if ((call->argsz - head_size) / sizeof(*hot.devices) < hot.count)
-		return copy_to_user(call->arg, info, head_size) ? -EFAULT : -ENOSPC;
+		return -ENOSPC;
 
-	ret = hot_reset_info_list(&hot, call, head_size);
+	ret = hot_reset_info_list(&hot, call);
 	info->count = hot.count;
 	return ret;
 }
@@ -366,24 +364,19 @@ static int hot_reset_by_groups(struct hot_reset *hot, struct file **groups, u32 
 
 static int hot_reset_get_groups(struct vfio_call *call, struct file **groups, u32 count)
 {
-	s32 *fds;
-	int ret;
+	const s32 *fds = vfio_call_tail(call, array_size(count, sizeof(*fds)));
 	u32 i;
 
-	fds = kcalloc(count, sizeof(*fds), GFP_KERNEL_ACCOUNT);
-	if (!fds)
-		return -ENOMEM;
-	ret = vfio_call_tail(call, offsetof(struct vfio_pci_hot_reset, group_fds), fds,
-			     count * sizeof(*fds));
-	for (i = 0; !ret && i < count; i++) {
+	if (IS_ERR(fds))
+		return PTR_ERR(fds);
+	for (i = 0; i < count; i++) {
 		groups[i] = fget(fds[i]);
 		if (!groups[i])
-			ret = -EBADF;
-		else if (!vfio_file_is_group(groups[i]))
-			ret = -EINVAL;
+			return -EBADF;
+		if (!vfio_file_is_group(groups[i]))
+			return -EINVAL;
 	}
-	kfree(fds);
-	return ret;
+	return 0;
 }
 
 static void hot_reset_put_groups(struct file **groups, u32 count)

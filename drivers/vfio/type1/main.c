@@ -207,7 +207,7 @@ static long type1_unmap_dma(void *owner, struct vfio_call *call)
 	struct vfio_iommu_type1_dma_unmap *unmap = call->data;
 	bool report = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct type1_iommu *iommu = owner;
-	struct vfio_bitmap bitmap;
+	const struct vfio_bitmap *bitmap = NULL;
 	struct iova_range range;
 	u64 bytes;
 	int ret;
@@ -215,9 +215,10 @@ static long type1_unmap_dma(void *owner, struct vfio_call *call)
 	if (report && unmap->flags & UNMAP_SPECIAL)
 		return -EINVAL;
 	if (report) {
-		ret = vfio_call_tail(call, offsetof(typeof(*unmap), data), &bitmap, sizeof(bitmap));
-		if (!ret)
-			ret = dirty_check(&bitmap, unmap->size, type1_pgsize(iommu));
+		bitmap = vfio_call_tail(call, sizeof(*bitmap));
+		if (IS_ERR(bitmap))
+			return PTR_ERR(bitmap);
+		ret = dirty_check(bitmap, unmap->size, type1_pgsize(iommu));
 		if (ret)
 			return ret;
 	}
@@ -228,7 +229,7 @@ static long type1_unmap_dma(void *owner, struct vfio_call *call)
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
 		ret = mappings_drop_vaddr(iommu, &range, &bytes);
 	else
-		ret = mappings_unmap(iommu, &range, report ? &bitmap : NULL, &bytes);
+		ret = mappings_unmap(iommu, &range, bitmap, &bytes);
 	unmap->size = bytes;
 	return ret;
 }
@@ -237,23 +238,22 @@ static long type1_unmap_dma(void *owner, struct vfio_call *call)
 
 static int dirty_get(struct type1_iommu *iommu, struct vfio_call *call)
 {
-	struct vfio_iommu_type1_dirty_bitmap_get get;
+	const struct vfio_iommu_type1_dirty_bitmap_get *get;
 	struct iova_range range;
 	int ret;
 
-	ret = vfio_call_tail(call, offsetof(struct vfio_iommu_type1_dirty_bitmap, data), &get,
-			     sizeof(get));
-	if (ret)
-		return ret;
-	if (!IS_ALIGNED(get.iova | get.size, type1_pgsize(iommu)))
+	get = vfio_call_tail(call, sizeof(*get));
+	if (IS_ERR(get))
+		return PTR_ERR(get);
+	if (!IS_ALIGNED(get->iova | get->size, type1_pgsize(iommu)))
 		return -EINVAL;
-	ret = range_make(get.iova, get.size, &range.last);
+	ret = range_make(get->iova, get->size, &range.last);
 	if (!ret)
-		ret = dirty_check(&get.bitmap, get.size, type1_pgsize(iommu));
+		ret = dirty_check(&get->bitmap, get->size, type1_pgsize(iommu));
 	if (ret)
 		return ret;
-	range.start = get.iova;
-	return mappings_dirty(iommu, &range, &get.bitmap);
+	range.start = get->iova;
+	return mappings_dirty(iommu, &range, &get->bitmap);
 }
 
 static int dirty_switch(struct type1_iommu *iommu, bool on)
@@ -297,11 +297,13 @@ static const struct vfio_ioctl type1_ioctls[] = {
 		.cmd = VFIO_IOMMU_UNMAP_DMA,
 		.min = offsetof(struct vfio_iommu_type1_dma_unmap, data),
 		.back = offsetof(struct vfio_iommu_type1_dma_unmap, data),
+		.tail = sizeof(struct vfio_bitmap),
 		.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | UNMAP_SPECIAL,
 		.handler = type1_unmap_dma,
 	}, {
 		.cmd = VFIO_IOMMU_DIRTY_PAGES,
 		.min = offsetof(struct vfio_iommu_type1_dirty_bitmap, data),
+		.tail = sizeof(struct vfio_iommu_type1_dirty_bitmap_get),
 		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START |
 			 VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
 			 VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
@@ -311,7 +313,8 @@ static const struct vfio_ioctl type1_ioctls[] = {
 
 static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 {
-	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), instance, cmd, arg);
+	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), NULL, instance, cmd,
+				   arg);
 }
 
 static const struct vfio_backend_ops type1_ops = {
