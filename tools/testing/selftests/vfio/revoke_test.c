@@ -1,0 +1,835 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device can be taken back from any user, whatever he is doing, and the user sees what he would
+ * see if the hardware were pulled out.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <limits.h>
+#include <linux/pci_regs.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "lib/check.h"
+
+#define IOVA	(16 * MIB)
+#define ONES	0xffffffffU
+
+/* ---- taking a device back ---- */
+
+/* How long an unbind of this function waits for its users; -1: for ever. */
+static int revoke_after(const struct pci_func *func, int milliseconds)
+{
+	char path[PATH_MAX], text[16];
+	struct dirent *entry;
+	DIR *folder;
+	int ret = -1;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", func->bdf);
+	folder = opendir(path);
+	if (!folder)
+		return -1;
+	while ((entry = readdir(folder))) {
+		if (strncmp(entry->d_name, "vfio", 4))
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/revoke_after_ms",
+			 func->bdf, entry->d_name);
+		snprintf(text, sizeof(text), "%d", milliseconds);
+		ret = file_write(path, text);
+	}
+	closedir(folder);
+	return ret;
+}
+
+/* An unbind by another process, which has none of our fds, since a failing one would never end. */
+static pid_t unbind_start(const struct pci_func *func)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		close_range(3, ~0U, 0);
+		_exit(pci_unbind(func) ? 1 : 0);
+	}
+	return pid;
+}
+
+/* The exit status of a process, 124 if it does not end in time. */
+static int child_end(pid_t pid, int milliseconds)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	int status;
+
+	for (int waited = 0; waitpid(pid, &status, WNOHANG) != pid; waited += 5) {
+		if (waited > milliseconds)
+			return 124;
+		nanosleep(&pause, NULL);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static long long longest_ms;
+
+/* Takes the function from vfio-pci at once, whoever has it. */
+static int take_back(const struct pci_func *func)
+{
+	long long begun = now_ms();
+	int status;
+
+	if (revoke_after(func, 0))
+		return -1;
+	status = child_end(unbind_start(func), PATIENCE_MS);
+	if (now_ms() - begun > longest_ms)
+		longest_ms = now_ms() - begun;
+	errno = status == 124 ? ETIMEDOUT : EIO;
+	return status ? -1 : 0;
+}
+
+/* Events of a dead fd; 0 while it is not. */
+static int dead_events(int device)
+{
+	struct pollfd poll_fd = { .fd = device };
+
+	return poll(&poll_fd, 1, 0) == 1 ? poll_fd.revents : 0;
+}
+
+/* Every call on a dead fd has the same answer. */
+static bool is_dead(int device)
+{
+	char data[8] = { };
+
+	return ERRNO_OF(ioctl(device, VFIO_DEVICE_RESET)) == ENODEV &&
+	       ERRNO_OF(ioctl(device, VFIO_DEVICE_GET_INFO, NULL)) == ENODEV &&
+	       ERRNO_OF(ioctl(device, VFIO_DEVICE_FEATURE, NULL)) == ENODEV &&
+	       ERRNO_OF(ioctl(device, 12345)) == ENODEV &&
+	       ERRNO_OF(pread(device, data, 4, 0)) == ENODEV &&
+	       ERRNO_OF(pwrite(device, data, 4, 0)) == ENODEV &&
+	       ERRNO_OF(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device, 0)) == ENODEV &&
+	       dead_events(device) == (POLLERR | POLLHUP);
+}
+
+/* Reads ones within the time that the kernel takes to wipe what was written. */
+static bool becomes_ones(volatile __u32 *place)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int waited = 0; *place != ONES; waited += 5) {
+		if (waited > PATIENCE_MS)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/* ---- one process ---- */
+
+FIXTURE(owner)
+{
+	struct client c;
+	char *memory;
+};
+
+FIXTURE_SETUP(owner)
+{
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->memory = memory_new(4 * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	ASSERT_OK(edu_start(&self->c));
+}
+
+FIXTURE_TEARDOWN(owner)
+{
+	client_close(&self->c);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	EXPECT_EQ(0, locked_kib());
+}
+
+/* All calls answer ENODEV, and poll() says ERR and HUP; before, it says that all can be done. */
+TEST_F(owner, calls)
+{
+	struct pollfd poll_fd = { .fd = self->c.device, .events = POLLIN | POLLOUT };
+
+	EXPECT_EQ(1, poll(&poll_fd, 1, 0));
+	EXPECT_EQ(POLLIN | POLLOUT, poll_fd.revents);
+	EXPECT_FALSE(is_dead(self->c.device));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_TRUE(is_dead(self->c.device));
+}
+
+/* The group is gone with its last device: its calls answer ENODEV, its node is not there. */
+TEST_F(owner, group)
+{
+	__u32 flags;
+
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_ERRNO(ENODEV, group_status(self->c.group, &flags));
+	EXPECT_ERRNO(ENODEV, group_set_container(self->c.group, self->c.container));
+	EXPECT_ERRNO(ENODEV, group_get_device(self->c.group, self->c.func.bdf));
+	EXPECT_ERRNO(ENOENT, group_open(self->c.func.group));
+}
+
+/* The container is as new: no backend, no memory locked. */
+TEST_F(owner, container)
+{
+	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, 4 * PAGE));
+	EXPECT_EQ(16, locked_kib());
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->c.container, self->memory, IOVA, 4 * PAGE));
+	EXPECT_EQ(1, ioctl(self->c.container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU));
+}
+
+/* Mappings, touched before or not, read ones, take writes without harm, and raise no signal. */
+TEST_F(owner, mapping)
+{
+	volatile __u32 *bar = region_map(&self->c, 0, 0, 2 * PAGE);
+
+	ASSERT_NE(MAP_FAILED, (void *)bar);
+	EXPECT_NE(ONES, bar[0]);
+	ASSERT_OK(take_back(&self->c.func));
+	for (unsigned int i = 0; i < 2 * PAGE / sizeof(*bar); i++)
+		ASSERT_EQ(ONES, bar[i]);
+	bar[0] = 0;
+	bar[PAGE / sizeof(*bar) + 5] = 12345;
+	EXPECT_TRUE(becomes_ones(&bar[0]));
+	EXPECT_TRUE(becomes_ones(&bar[PAGE / sizeof(*bar) + 5]));
+	client_close(&self->c);
+	EXPECT_EQ(ONES, bar[1]);
+	munmap((void *)bar, 2 * PAGE);
+}
+
+/* So do those of a child. */
+TEST_F(owner, mapping_of_child)
+{
+	volatile __u32 *bar = region_map(&self->c, 0, 0, PAGE);
+	int ready[2], go[2];
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, (void *)bar);
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		byte = bar[0] != ONES ? 'y' : 'n';
+		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
+			_exit(2);
+		_exit(bar[0] == ONES && bar[1] == ONES ? 0 : 1);
+	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	EXPECT_EQ('y', byte);
+	ASSERT_OK(take_back(&self->c.func));
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+}
+
+/* Device memory that is dead is no memory that a device may be given. */
+TEST_F(owner, dead_memory_is_not_mapped)
+{
+	void *bar = region_map(&self->c, 0, 0, PAGE);
+	struct client other;
+
+	ASSERT_NE(MAP_FAILED, (void *)bar);
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(ONES, *(volatile __u32 *)bar);
+	if (!open_or_skip(_metadata, &other, EDU, 1, VFIO_TYPE1v2_IOMMU))
+		return;
+	EXPECT_ERRNO(EFAULT, dma_map_rw(other.container, bar, IOVA, PAGE));
+	client_close(&other);
+}
+
+/* The device does no more DMA: its bus mastering is off. */
+TEST_F(owner, bus_master_is_off)
+{
+	char path[PATH_MAX];
+	__u16 command = 0;
+	int fd;
+
+	ASSERT_OK(take_back(&self->c.func));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", self->c.func.bdf);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(2, pread(fd, &command, 2, PCI_COMMAND));
+	EXPECT_EQ(0, command & PCI_COMMAND_MASTER);
+	close(fd);
+}
+
+/* Eventfds get no more interrupts, and one can be closed like any other. */
+TEST_F(owner, eventfds)
+{
+	__s32 fd = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &fd));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(fd, PATIENCE_MS));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(0, event_wait(fd, QUIET_MS));
+	close(fd);
+}
+
+/* The user is asked before, also if there is no time for an answer. */
+TEST_F(owner, is_asked)
+{
+	__s32 fd = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(1, event_wait(fd, QUIET_MS));
+	close(fd);
+}
+
+/* A user who lets go when he is asked is waited for, and asked again every second until then. */
+TEST_F(owner, lets_go)
+{
+	__s32 fd = event_new();
+	pid_t pid;
+
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd));
+	ASSERT_OK(revoke_after(&self->c.func, -1));
+	pid = unbind_start(&self->c.func);
+	EXPECT_EQ(1, event_wait(fd, PATIENCE_MS));
+	EXPECT_EQ(1, event_wait(fd, PATIENCE_MS));
+	EXPECT_EQ(124, child_end(pid, QUIET_MS));
+	EXPECT_FALSE(is_dead(self->c.device));
+	EXPECT_ERRNO(ENODEV, group_get_device(self->c.group, self->c.func.bdf));
+	client_close(&self->c);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	close(fd);
+}
+
+/* Bad times are refused and change nothing. */
+TEST_F(owner, bad_times)
+{
+	ASSERT_OK(revoke_after(&self->c.func, 500));
+	EXPECT_ERRNO(EINVAL, revoke_after(&self->c.func, -2));
+	EXPECT_OK(take_back(&self->c.func));
+}
+
+/* A new user gets a new device, and the dead one stays dead. */
+TEST_F(owner, again)
+{
+	struct client other;
+
+	ASSERT_OK(take_back(&self->c.func));
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&other, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_OK(edu_start(&other));
+	EXPECT_OK(dma_map_rw(other.container, self->memory, IOVA, PAGE));
+	strcpy(self->memory, "hello");
+	EXPECT_OK(edu_from_memory(&other, IOVA, 0, 64));
+	memset(self->memory, 0, 64);
+	EXPECT_OK(edu_to_memory(&other, IOVA, 0, 64));
+	EXPECT_STREQ("hello", self->memory);
+	EXPECT_TRUE(is_dead(self->c.device));
+	client_close(&self->c);
+	EXPECT_OK(edu_to_memory(&other, IOVA + 64, 0, 64));
+	EXPECT_STREQ("hello", self->memory + 64);
+	client_close(&other);
+}
+
+/* Dead fds are closed in any order, with a new user beside them. */
+TEST_F(owner, close_orders)
+{
+	static const char orders[][4] = { "cgd", "cdg", "gcd", "gdc", "dcg", "dgc" };
+
+	for (unsigned int i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		ASSERT_OK(take_back(&self->c.func));
+		ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+		for (const char *which = orders[i]; *which; which++)
+			fd_close(*which == 'c' ? &self->c.container :
+				 *which == 'g' ? &self->c.group : &self->c.device);
+		ASSERT_OK(client_open(&self->c, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	}
+}
+
+/* A group whose fd was closed before, and lives by its device only, is left as well. */
+TEST_F(owner, group_closed_before)
+{
+	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, PAGE));
+	fd_close(&self->c.group);
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(is_dead(self->c.device));
+}
+
+/* Another group of the container goes on: its memory stays mapped, its DMA arrives. */
+TEST_F(owner, other_group_goes_on)
+{
+	struct client other;
+
+	if (!join_or_skip(_metadata, &other, &self->c, EDU, 1))
+		return;
+	ASSERT_OK(edu_start(&other));
+	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, 4 * PAGE));
+	strcpy(self->memory, "before");
+	ASSERT_OK(edu_from_memory(&other, IOVA, 0, 64));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EQ(16, locked_kib());
+	EXPECT_OK(edu_to_memory(&other, IOVA + PAGE, 0, 64));
+	EXPECT_STREQ("before", self->memory + PAGE);
+	EXPECT_EQ(4 * PAGE, dma_unmap(other.container, 0, IOVA, 4 * PAGE));
+	client_close(&other);
+}
+
+/* A file that the user passed on and then died is as dead as any. */
+TEST_F(owner, second_fd)
+{
+	int second = group_get_device(self->c.group, self->c.func.bdf);
+
+	ASSERT_LE(0, second);
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_TRUE(is_dead(self->c.device));
+	EXPECT_TRUE(is_dead(second));
+	close(second);
+}
+
+/* ---- two functions in a group ---- */
+
+/* One function is taken; the other stays its user's, and so does the group. */
+TEST(one_of_a_group)
+{
+	struct client first;
+	struct pci_func func;
+	int second;
+
+	if (pci_find(E1000, 1, &func))
+		SKIP(return, "no group with two functions");
+	if (!open_or_skip(_metadata, &first, E1000, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	second = group_get_device(first.group, func.bdf);
+	ASSERT_LE(0, second);
+	ASSERT_OK(take_back(&func));
+	EXPECT_TRUE(is_dead(second));
+	EXPECT_FALSE(is_dead(first.device));
+	EXPECT_EQ(0x8086, config_read(&first, PCI_VENDOR_ID, 2));
+	EXPECT_ERRNO(ENODEV, group_get_device(first.group, func.bdf));
+
+	/* Back again, in the same group. */
+	ASSERT_OK(pci_bind(&func, "vfio-pci"));
+	close(second);
+	second = group_get_device(first.group, func.bdf);
+	EXPECT_LE(0, second);
+	EXPECT_FALSE(is_dead(second));
+	close(second);
+	client_close(&first);
+}
+
+/* ---- users who make a page fault last for ever ---- */
+
+/* Memory whose first touch does not end before the fd is closed. */
+static char *memory_stalled(size_t size, int *fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	range.range.start = (uintptr_t)memory;
+	range.range.len = size;
+	if (memory == MAP_FAILED || *fd < 0 || ioctl(*fd, UFFDIO_API, &api) ||
+	    ioctl(*fd, UFFDIO_REGISTER, &range))
+		return NULL;
+	return memory;
+}
+
+struct stall {
+	struct client *c;
+	void *memory;
+};
+
+static void *stalled_read(void *argument)
+{
+	struct stall *stall = argument;
+
+	return (void *)(intptr_t)pread(stall->c->device, stall->memory, 4,
+				       stall->c->region[VFIO_PCI_CONFIG_REGION_INDEX].offset);
+}
+
+static void *stalled_write(void *argument)
+{
+	struct stall *stall = argument;
+
+	return (void *)(intptr_t)pwrite(stall->c->device, stall->memory, 4,
+					stall->c->region[VFIO_PCI_BAR0_REGION_INDEX].offset);
+}
+
+static void *stalled_ioctl(void *argument)
+{
+	struct stall *stall = argument;
+
+	return (void *)(intptr_t)ioctl(stall->c->device, VFIO_DEVICE_GET_INFO, stall->memory);
+}
+
+/* The head is there, the eventfds are not. */
+static void *stalled_irqs(void *argument)
+{
+	struct stall *stall = argument;
+	struct vfio_irq_set *set = stall->memory - sizeof(*set);
+
+	return (void *)(intptr_t)ioctl(stall->c->device, VFIO_DEVICE_SET_IRQS, set);
+}
+
+static void *stalled_name(void *argument)
+{
+	struct stall *stall = argument;
+
+	return (void *)(intptr_t)ioctl(stall->c->group, VFIO_GROUP_GET_DEVICE_FD, stall->memory);
+}
+
+static void *stalled_map(void *argument)
+{
+	struct stall *stall = argument;
+
+	return (void *)(intptr_t)dma_map_rw(stall->c->container, stall->memory, IOVA, PAGE);
+}
+
+static void *stalled_bitmap(void *argument)
+{
+	struct stall *stall = argument;
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} call = {
+		.head = {
+			.argsz = sizeof(call),
+			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		},
+		.get = {
+			.iova = IOVA,
+			.size = 64 * PAGE,
+			.bitmap = { .pgsize = PAGE, .size = 8, .data = stall->memory },
+		},
+	};
+
+	return (void *)(intptr_t)ioctl(stall->c->container, VFIO_IOMMU_DIRTY_PAGES, &call);
+}
+
+FIXTURE(stalled)
+{
+	struct client c;
+	char *memory;
+	int fd;
+};
+
+FIXTURE_VARIANT(stalled)
+{
+	void *(*call)(void *argument);
+};
+
+FIXTURE_VARIANT_ADD(stalled, read) { .call = stalled_read };
+FIXTURE_VARIANT_ADD(stalled, write) { .call = stalled_write };
+FIXTURE_VARIANT_ADD(stalled, ioctl) { .call = stalled_ioctl };
+FIXTURE_VARIANT_ADD(stalled, irqs) { .call = stalled_irqs };
+FIXTURE_VARIANT_ADD(stalled, name) { .call = stalled_name };
+FIXTURE_VARIANT_ADD(stalled, map) { .call = stalled_map };
+FIXTURE_VARIANT_ADD(stalled, bitmap) { .call = stalled_bitmap };
+
+FIXTURE_SETUP(stalled)
+{
+	const struct vfio_irq_set head = {
+		.argsz = sizeof(head) + sizeof(__s32),
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSI_IRQ_INDEX,
+		.count = 1,
+	};
+	struct vfio_iommu_type1_dirty_bitmap start = {
+		.argsz = sizeof(start),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+	struct uffdio_zeropage zero = { .range.len = PAGE };
+
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->memory = memory_stalled(2 * PAGE, &self->fd);
+	if (!self->memory)
+		SKIP(return, "no userfaultfd in this kernel");
+	/* One page that is there, so that a struct can begin in it. */
+	zero.range.start = (uintptr_t)self->memory;
+	ASSERT_EQ(0, ioctl(self->fd, UFFDIO_ZEROPAGE, &zero));
+	memcpy(self->memory + PAGE - sizeof(head), &head, sizeof(head));
+	ASSERT_OK(edu_start(&self->c));
+	if (variant->call == stalled_bitmap) {
+		void *mapped = memory_new(64 * PAGE);
+
+		ASSERT_OK(dma_map_rw(self->c.container, mapped, IOVA, 64 * PAGE));
+		ASSERT_OK(ioctl(self->c.container, VFIO_IOMMU_DIRTY_PAGES, &start));
+	}
+}
+
+FIXTURE_TEARDOWN(stalled)
+{
+	client_close(&self->c);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	EXPECT_EQ(0, locked_kib());
+}
+
+/* The device is taken all the same, and the call ends when the fault does. */
+TEST_F(stalled, is_taken)
+{
+	struct stall stall = { .c = &self->c, .memory = self->memory + PAGE };
+	const struct timespec moment = { .tv_nsec = QUIET_MS * 1000000L };
+	pthread_t thread;
+	void *result;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, variant->call, &stall));
+	nanosleep(&moment, NULL);
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(thread, &result));
+	EXPECT_OK(take_back(&self->c.func));
+	EXPECT_TRUE(is_dead(self->c.device));
+
+	/* A new user is not kept waiting either. */
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	if (!pthread_tryjoin_np(thread, &result))
+		TH_LOG("the call has ended by itself");
+	close(self->fd);
+	ASSERT_EQ(0, pthread_join(thread, &result));
+	EXPECT_GE(0, (long)(intptr_t)result);
+}
+
+/* ---- users who are busy ---- */
+
+/* What a user does until his device is taken. 0, or what went wrong. */
+typedef int (*habit)(struct client *c);
+
+static int sleeps(struct client *c)
+{
+	struct pollfd poll_fd = { .fd = c->device };
+
+	return poll(&poll_fd, 1, -1) == 1 ? 0 : 10;
+}
+
+static int does_dma(struct client *c)
+{
+	char *memory = memory_new(4 * PAGE);
+
+	if (edu_start(c) || dma_map_rw(c->container, memory, IOVA, 4 * PAGE))
+		return 11;
+	while (!edu_to_memory(c, IOVA, 0, EDU_MAX))
+		;
+	return errno == ENODEV ? 0 : 12;
+}
+
+static int polls_bar(struct client *c)
+{
+	volatile __u32 *bar = region_map(c, 0, 0, PAGE);
+
+	if (bar == MAP_FAILED)
+		return 13;
+	while (*bar != ONES)
+		;
+	return 0;
+}
+
+static int takes_interrupts(struct client *c)
+{
+	__s32 fd = event_new();
+
+	if (edu_start(c) || irq_events(c->device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &fd))
+		return 14;
+	while (!edu_raise(c))
+		edu_lower(c);
+	return errno == ENODEV ? 0 : 15;
+}
+
+static int resets(struct client *c)
+{
+	while (!ioctl(c->device, VFIO_DEVICE_RESET) || errno == EAGAIN)
+		;
+	return errno == ENODEV ? 0 : 16;
+}
+
+FIXTURE(busy)
+{
+	struct pci_func func;
+	char driver[64];
+	int ready[2];
+};
+
+FIXTURE_VARIANT(busy)
+{
+	enum test_device kind;
+	habit habit;
+	bool stopped;
+	bool passed;
+	int after_ms;
+};
+
+#define BUSY(name, device, what, ...)							\
+	FIXTURE_VARIANT_ADD(busy, name##_at_once) {					\
+		.kind = device, .habit = what, .after_ms = 0, __VA_ARGS__		\
+	};										\
+	FIXTURE_VARIANT_ADD(busy, name##_soon) {					\
+		.kind = device, .habit = what, .after_ms = 500, __VA_ARGS__		\
+	};										\
+	FIXTURE_VARIANT_ADD(busy, name##_never) {					\
+		.kind = device, .habit = what, .after_ms = -1, __VA_ARGS__		\
+	}
+
+BUSY(sleeping, NVME, sleeps);
+BUSY(stopped, NVME, sleeps, .stopped = true);
+BUSY(dma, EDU, does_dma);
+BUSY(polling, E1000E, polls_bar);
+BUSY(interrupts, EDU, takes_interrupts);
+BUSY(resetting, NVME, resets);
+BUSY(passed, E1000E, sleeps, .passed = true);
+
+FIXTURE_SETUP(busy)
+{
+	if (pci_find(variant->kind, 0, &self->func))
+		SKIP(return, "no device %s", test_device_name(variant->kind));
+	ASSERT_EQ(0, pipe(self->ready));
+}
+
+FIXTURE_TEARDOWN(busy)
+{
+	EXPECT_OK(pci_bind(&self->func, "vfio-pci"));
+}
+
+static void tell_ready(const int *ready)
+{
+	if (write(ready[1], "", 1) != 1)
+		_exit(20);
+}
+
+/* The user's process: opens all, and does what it does. */
+static void user(const int *ready, enum test_device kind, habit habit)
+{
+	struct client c;
+	int ret;
+
+	if (client_open(&c, kind, 0, VFIO_TYPE1v2_IOMMU) ||
+	    config_command(&c, PCI_COMMAND_MEMORY, 0))
+		_exit(21);
+	tell_ready(ready);
+	ret = habit(&c);
+	_exit(ret ? ret : is_dead(c.device) ? 0 : 22);
+}
+
+/* The user's process: has a device fd that somebody opened who does not live any more. */
+static void heir(const int *ready, enum test_device kind, habit habit)
+{
+	char space[CMSG_SPACE(sizeof(int))] = { }, byte = 0;
+	struct iovec io = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &io, .msg_iovlen = 1,
+		.msg_control = space, .msg_controllen = sizeof(space),
+	};
+	struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+	struct client c = { .container = -1, .group = -1, .device = -1 };
+	int sockets[2], ret;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+		_exit(23);
+	pid = fork();
+	if (!pid) {
+		if (client_open(&c, kind, 0, VFIO_TYPE1v2_IOMMU))
+			_exit(24);
+		control->cmsg_level = SOL_SOCKET;
+		control->cmsg_type = SCM_RIGHTS;
+		control->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(control), &c.device, sizeof(int));
+		_exit(sendmsg(sockets[0], &message, 0) == 1 ? 0 : 25);
+	}
+	if (recvmsg(sockets[1], &message, 0) != 1 || child_end(pid, PATIENCE_MS))
+		_exit(26);
+	memcpy(&c.device, CMSG_DATA(control), sizeof(int));
+	tell_ready(ready);
+	ret = habit(&c);
+	_exit(ret ? ret : is_dead(c.device) ? 0 : 27);
+}
+
+static void pause_ms(long milliseconds)
+{
+	const struct timespec pause = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
+
+	nanosleep(&pause, NULL);
+}
+
+/* The disk by its driver: sector 1 says so. */
+static bool disk_works(void)
+{
+	char text[16] = "";
+	int fd;
+
+	for (int waited = 0; waited < PATIENCE_MS; waited += 100) {
+		fd = open("/dev/nvme0n1", O_RDONLY);
+		if (fd < 0)
+			fd = open("/dev/nvme1n1", O_RDONLY);
+		if (fd >= 0 && pread(fd, text, 8, 512) == 8) {
+			close(fd);
+			return !strcmp(text, "sector 1");
+		}
+		if (fd >= 0)
+			close(fd);
+		pause_ms(100);
+	}
+	return false;
+}
+
+/* The unbind ends, the user sees it, and the host's driver can have the device at once. */
+TEST_F(busy, is_taken)
+{
+	const char *rounds = getenv("REVOKE_ROUNDS");
+	long long begun, took;
+	pid_t pid, unbind;
+	char byte;
+
+	for (int left = rounds ? atoi(rounds) : 1; left; left--) {
+		pid = fork();
+		if (!pid && variant->passed)
+			heir(self->ready, variant->kind, variant->habit);
+		if (!pid)
+			user(self->ready, variant->kind, variant->habit);
+		ASSERT_EQ(1, read(self->ready[0], &byte, 1));
+		if (variant->stopped)
+			kill(pid, SIGSTOP);
+
+		ASSERT_OK(revoke_after(&self->func, variant->after_ms));
+		begun = now_ms();
+		unbind = unbind_start(&self->func);
+		if (variant->after_ms < 0) {
+			EXPECT_EQ(124, child_end(unbind, QUIET_MS));
+			EXPECT_OK(revoke_after(&self->func, 0));
+		}
+		ASSERT_EQ(0, child_end(unbind, PATIENCE_MS));
+		took = now_ms() - begun;
+		longest_ms = took > longest_ms ? took : longest_ms;
+
+		/* The host's driver, while the user has not even seen it yet. */
+		if (variant->kind == NVME && !pci_bind(&self->func, "nvme"))
+			EXPECT_TRUE(disk_works());
+		if (variant->kind == E1000E)
+			pci_bind(&self->func, "e1000e");
+
+		if (variant->stopped)
+			kill(pid, SIGCONT);
+		EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+		ASSERT_OK(pci_bind(&self->func, "vfio-pci"));
+	}
+	TH_LOG("the longest unbind took %lld ms", longest_ms);
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000 };
+
+	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));
+}
