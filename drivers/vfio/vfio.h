@@ -13,6 +13,7 @@
  *   config_lock		vfio-pci: what the user sees of config space
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
+ *   late_lock			type1: charges to drop later (spinlock; only tries for mmap_lock)
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)

@@ -5,29 +5,88 @@
  * A charge remembers whom it charged, because the user may be another by the time it is dropped:
  * the program may have called exec, or the container may be in other hands. If the charged mm is
  * gone by then, its count went with it.
+ *
+ * The count is guarded by the user's mmap_lock, and a user can hold that for as long as he likes: a
+ * page fault on a file of his own file system may wait with the lock held. Nobody else waits for
+ * him. What cannot be dropped at once becomes late: a work drops it when the lock is free, and so
+ * does the user himself before he charges more, so RLIMIT_MEMLOCK always meets the exact count.
  */
 #include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "../fault.h"
 #include "type1.h"
 
+/* Between two looks at a user's lock. */
+#define LATE_PERIOD (HZ / 10)
+
+static void drop_late(struct work_struct *work);
+
+static DEFINE_SPINLOCK(late_lock); /* of the list; inside mmap_lock */
+static LIST_HEAD(late_charges); /* of type1_charge.late; each belongs to the list */
+static DECLARE_DELAYED_WORK(late_work, drop_late);
+
 /**
- * charge_init - begin to charge the caller
- * @charge: to be given back by charge_drop()
+ * charge_new - begin to charge the caller
  *
- * Context: process context of the user.
+ * Context: process context of the user; may sleep.
+ * Return: a charge of nothing, to be given back by charge_drop(), or NULL without memory.
  */
-void charge_init(struct type1_charge *charge)
+struct type1_charge *charge_new(void)
 {
+	struct type1_charge *charge;
+
+	if (vfio_should_fail())
+		return NULL;
+	charge = kzalloc(sizeof(*charge), GFP_KERNEL_ACCOUNT);
+	if (!charge)
+		return NULL;
+
 	mmgrab(current->mm);
-	*charge = (struct type1_charge){
-		.mm = current->mm,
-		.unlimited = capable(CAP_IPC_LOCK),
-	};
+	charge->mm = current->mm;
+	charge->unlimited = capable(CAP_IPC_LOCK);
+	return charge;
+}
+
+static void charge_free(struct type1_charge *charge)
+{
+	mmdrop(charge->mm);
+	kfree(charge);
+}
+
+/* Count the pages of a charge back. An mm that has ended takes it as well and nobody reads it. */
+static void charge_revert(struct type1_charge *charge)
+{
+	mmap_assert_write_locked(charge->mm);
+
+	__account_locked_vm(charge->mm, charge->pages, false, current, true);
+}
+
+static void settle_late(struct mm_struct *mm)
+{
+	struct type1_charge *charge, *next;
+	LIST_HEAD(settled);
+
+	mmap_assert_write_locked(mm);
+
+	if (list_empty_careful(&late_charges))
+		return;
+	spin_lock(&late_lock);
+	list_for_each_entry_safe(charge, next, &late_charges, late) {
+		if (charge->mm == mm)
+			list_move(&charge->late, &settled);
+	}
+	spin_unlock(&late_lock);
+
+	list_for_each_entry_safe(charge, next, &settled, late) {
+		charge_revert(charge);
+		charge_free(charge);
+	}
 }
 
 /**
@@ -46,6 +105,7 @@ int charge_add(struct type1_charge *charge, unsigned long pages)
 		return -ENOMEM;
 	if (mmap_write_lock_killable(charge->mm))
 		return -EINTR;
+	settle_late(charge->mm);
 	ret = __account_locked_vm(charge->mm, pages, true, current, charge->unlimited);
 	mmap_write_unlock(charge->mm);
 	if (!ret)
@@ -55,44 +115,110 @@ int charge_add(struct type1_charge *charge, unsigned long pages)
 
 /**
  * charge_move - let the caller take over a charge
- * @charge: of anybody; unchanged on failure
+ * @charge: of anybody; replaced by one of the caller, or unchanged on failure
  *
- * Context: process context of the user; takes mmap_lock of both for writing, one after the other.
- * Return: as charge_add().
+ * Context: process context of the user; takes its mmap_lock for writing.
+ * Return: as charge_add(); -ENOMEM also without memory.
  */
-int charge_move(struct type1_charge *charge)
+int charge_move(struct type1_charge **charge)
 {
-	struct type1_charge mine;
+	struct type1_charge *mine;
 	int ret;
 
-	if (charge->mm == current->mm)
+	if ((*charge)->mm == current->mm)
 		return 0;
 
-	charge_init(&mine);
-	ret = charge_add(&mine, charge->pages);
-	charge_drop(ret ? &mine : charge);
+	mine = charge_new();
+	if (!mine)
+		return -ENOMEM;
+	ret = charge_add(mine, (*charge)->pages);
 	if (!ret)
-		*charge = mine;
+		swap(mine, *charge);
+	charge_drop(mine);
 	return ret;
+}
+
+/* Drop a charge of the caller; false after a fatal signal. */
+static bool drop_own(struct type1_charge *charge)
+{
+	if (mmap_write_lock_killable(charge->mm))
+		return false;
+	charge_revert(charge);
+	mmap_write_unlock(charge->mm);
+	return true;
+}
+
+/*
+ * Drop anybody's charge; false if the lock is taken. The kernel has no call that tries for
+ * mmap_lock. Since nothing but the count is touched, the bare semaphore will do.
+ */
+static bool drop_other(struct type1_charge *charge)
+{
+	if (vfio_should_fail() || !down_write_trylock(&charge->mm->mmap_lock))
+		return false;
+	charge_revert(charge);
+	up_write(&charge->mm->mmap_lock);
+	return true;
 }
 
 /**
  * charge_drop - take a charge back
- * @charge: made by charge_init()
+ * @charge: made by charge_new(); gone afterwards
  *
- * Context: process context; takes mmap_lock of the charged mm for writing; may end that mm.
+ * Context: process context; takes mmap_lock of the caller for writing if that is who was charged,
+ * and waits for nobody else; needs no memory.
  */
 void charge_drop(struct type1_charge *charge)
 {
-	struct mm_struct *mm = charge->mm;
-
-	if (charge->pages && mmget_not_zero(mm)) {
-		mmap_write_lock(mm);
-		__account_locked_vm(mm, charge->pages, false, current, true);
-		mmap_write_unlock(mm);
-		mmput(mm);
+	if (!charge->pages ||
+	    (charge->mm == current->mm ? drop_own(charge) : drop_other(charge))) {
+		charge_free(charge);
+		return;
 	}
-	mmdrop(mm);
-	charge->mm = NULL;
-	charge->pages = 0;
+
+	spin_lock(&late_lock);
+	list_add_tail(&charge->late, &late_charges);
+	spin_unlock(&late_lock);
+	schedule_delayed_work(&late_work, 0);
+}
+
+/* late_lock is held all along, so that a charge is late or dropped and never in between. */
+static void drop_late(struct work_struct *work)
+{
+	struct type1_charge *charge, *next;
+	LIST_HEAD(settled);
+	bool left = false;
+
+	spin_lock(&late_lock);
+	list_for_each_entry_safe(charge, next, &late_charges, late) {
+		if (drop_other(charge))
+			list_move(&charge->late, &settled);
+		else
+			left = true;
+	}
+	spin_unlock(&late_lock);
+
+	list_for_each_entry_safe(charge, next, &settled, late)
+		charge_free(charge);
+	if (left)
+		schedule_delayed_work(&late_work, LATE_PERIOD);
+}
+
+/**
+ * charges_exit - drop what is late before the module goes
+ *
+ * Context: may sleep, until users have left page faults that keep their mmap_lock; nobody charges
+ * any more.
+ */
+void charges_exit(void)
+{
+	struct type1_charge *charge, *next;
+
+	cancel_delayed_work_sync(&late_work);
+	list_for_each_entry_safe(charge, next, &late_charges, late) {
+		mmap_write_lock(charge->mm);
+		charge_revert(charge);
+		mmap_write_unlock(charge->mm);
+		charge_free(charge);
+	}
 }

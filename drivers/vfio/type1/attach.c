@@ -154,7 +154,7 @@ static struct type1_domain *candidate_share(struct type1_iommu *iommu, struct ty
 			continue;
 
 		iommu_detach_group(fresh->domain, iommu_group);
-		if (!iommu_attach_group(domain->domain, iommu_group))
+		if (!vfio_should_fail() && !iommu_attach_group(domain->domain, iommu_group))
 			return domain;
 		ret = iommu_attach_group(fresh->domain, iommu_group);
 		if (ret)

@@ -44,7 +44,7 @@ static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mappi
 		cond_resched();
 	}
 	pinlog_free(&mapping->log);
-	charge_drop(&mapping->charge);
+	charge_drop(mapping->charge);
 }
 
 /* Move the mappings of a range to @claimed, and out of everybody else's reach. */
@@ -189,6 +189,11 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
 	if (!mapping)
 		return NULL;
+	mapping->charge = charge_new();
+	if (!mapping->charge) {
+		kfree(mapping);
+		return NULL;
+	}
 
 	mapping->state = MAPPING_FILLING;
 	mapping->start = range->start;
@@ -196,7 +201,6 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	mapping->prot = prot;
 	mapping->vaddr = vaddr;
 	mapping->vaddr_valid = true;
-	charge_init(&mapping->charge);
 	pinlog_init(&mapping->log, ((range->last - range->start) >> PAGE_SHIFT) + 1);
 	return mapping;
 }
@@ -219,7 +223,7 @@ static int mapping_pin(struct type1_mapping *mapping, struct pinner *pinner)
 	if (ret)
 		return ret;
 	if (pinner->pinned) {
-		ret = charge_add(&mapping->charge, pinner->nr);
+		ret = charge_add(mapping->charge, pinner->nr);
 		if (ret == -ENOMEM)
 			complain_memlock(mapping);
 		if (ret)

@@ -338,6 +338,7 @@ static int __init type1_init(void)
 static void __exit type1_exit(void)
 {
 	vfio_unregister_backend(&type1_backend);
+	charges_exit();
 }
 
 module_init(type1_init);

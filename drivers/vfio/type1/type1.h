@@ -19,6 +19,12 @@
  * ioctl, and no ioctl is under way while they change. iommu->lock guards the tree of mappings. No
  * ioctl holds it while memory is pinned, mapped, unmapped or unpinned: the mapping's state says
  * that somebody works on it, and whoever needs it in peace waits for iommu->changed.
+ *
+ * Who waits for whom. A page fault of the user may take for ever. Only a map of that memory waits
+ * for it, and who needs its IOVAs or wants a group to join or leave that container waits for the
+ * map. All of these waits but the last end with the process that waits; all of them end with the
+ * process that maps, whose death ends the fault. A map that is not stuck, but large, is not cut
+ * short by a group that wants to leave. Nobody waits for the mmap_lock of another user: account.c.
  */
 #ifndef _VFIO_TYPE1_H
 #define _VFIO_TYPE1_H
@@ -55,11 +61,13 @@ struct iova_set {
 
 /**
  * struct type1_charge - locked memory that a mapping has charged to its user
+ * @late: in the list of those that could not be dropped yet; private to account.c
  * @mm: whom; its struct is held, so that the address is not used for another, its memory is not
  * @pages: how much
  * @unlimited: the user had CAP_IPC_LOCK when the mapping was made
  */
 struct type1_charge {
+	struct list_head late;
 	struct mm_struct *mm;
 	unsigned long pages;
 	bool unlimited;
@@ -200,7 +208,7 @@ enum mapping_state {
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE; immutable
  * @vaddr: user address that @start shows
  * @vaddr_valid: the user has not taken @vaddr back; guarded by the lock of type1_iommu
- * @charge: the owner and what is charged to it
+ * @charge: the owner and what is charged to it; owned
  * @log: the runs
  * @mapped: bytes from @start on that the domains map
  */
@@ -213,7 +221,7 @@ struct type1_mapping {
 	int prot;
 	unsigned long vaddr;
 	bool vaddr_valid;
-	struct type1_charge charge;
+	struct type1_charge *charge;
 	struct pinlog log;
 	unsigned long mapped;
 };
@@ -271,10 +279,11 @@ int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize
 int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 
 /* account.c */
-void charge_init(struct type1_charge *charge);
+struct type1_charge *charge_new(void);
 int charge_add(struct type1_charge *charge, unsigned long pages);
-int charge_move(struct type1_charge *charge);
+int charge_move(struct type1_charge **charge);
 void charge_drop(struct type1_charge *charge);
+void charges_exit(void);
 
 /* pin.c */
 int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages, bool write);

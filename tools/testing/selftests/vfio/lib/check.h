@@ -73,9 +73,13 @@ static inline bool join_or_skip(struct __test_metadata *_metadata, struct client
 	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
 }
 
-/* Takes the devices in @needs for vfio-pci, runs the tests, gives the devices back. */
+/*
+ * Takes the devices in @needs for vfio-pci, runs the tests, gives the devices back. In the end as
+ * many pages must be pinned for devices as in the beginning.
+ */
 static inline int vfio_test_main(int argc, char **argv, const enum test_device *needs, size_t count)
 {
+	long pins = pins_held();
 	int status;
 
 	for (size_t i = 0; i < count; i++)
@@ -84,6 +88,10 @@ static inline int vfio_test_main(int argc, char **argv, const enum test_device *
 					   strerror(errno));
 	status = test_harness_run(argc, argv);
 	pci_give_back();
+	if (pins >= 0 && !pins_become(pins)) {
+		printf("# %ld pages are pinned that were not before\n", pins_held() - pins);
+		status = KSFT_FAIL;
+	}
 	return status;
 }
 

@@ -128,6 +128,61 @@ long locked_kib(void);
 void *memory_new(size_t size);
 void *memory_huge(size_t size);
 
+/* Kinds of memory that can be mapped for devices. */
+enum memory_kind {
+	ANONYMOUS,
+	TRANSPARENT,
+	HUGETLB,
+	SHARED_FILE,
+	PRIVATE_FILE,
+	READ_ONLY_FILE,
+	BAR,
+	MEMORY_KINDS
+};
+
+/**
+ * struct memory - memory of one kind
+ * @at: its address, a multiple of 2 MiB
+ * @size: bytes
+ * @writable: by the process
+ * @charged: counts as locked while it is mapped for devices
+ */
+struct memory {
+	__u8 *at;
+	size_t size;
+	bool writable;
+	bool charged;
+};
+
+/* memory.c */
+const char *memory_name(enum memory_kind kind);
+int memory_open(struct memory *m, enum memory_kind kind, size_t size, const struct client *owner);
+void memory_free(struct memory *m);
+long pins_held(void);
+bool pins_become(long pins);
+
+/* kmsg.c */
+int kmsg_open(void);
+bool kmsg_find(int fd, const char * const *texts, size_t count, char *message, size_t size);
+
+/**
+ * struct stall - memory whose first touch waits
+ * @at: its address
+ * @size: bytes
+ * @fd: of userfaultfd
+ */
+struct stall {
+	char *at;
+	size_t size;
+	int fd;
+};
+
+/* stall.c */
+int stall_open(struct stall *s, size_t size);
+bool stall_wait(const struct stall *s);
+int stall_release(const struct stall *s);
+void stall_close(struct stall *s);
+
 /* irq.c */
 int irq_info(int device, __u32 index, struct vfio_irq_info *info);
 int irq_set(int device, __u32 flags, __u32 index, __u32 start, __u32 count, const void *data,

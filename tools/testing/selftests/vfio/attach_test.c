@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups that join and leave a container: what can be mapped with all of them, what each device sees
+ * of what was mapped before and after, in one domain or in several, and the parameters that matter
+ * then.
+ */
+#include <kselftest_harness.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/check.h"
+
+#define IOVA		(16 * MIB)
+#define SIZE		(16 * PAGE)
+#define BYTES		256
+#define UNTOUCHED	0xc3
+#define PARAMETER(name)	"/sys/module/vfio_iommu_type1/parameters/" name
+#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+
+FIXTURE(attach)
+{
+	struct client first;
+	struct client second;
+	int fd;
+	__u8 *memory;
+	long pins;
+};
+
+FIXTURE_SETUP(attach)
+{
+	self->pins = pins_held();
+	self->second.container = self->second.group = self->second.device = -1;
+	if (!open_or_skip(_metadata, &self->first, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->fd = self->first.container;
+	ASSERT_OK(edu_start(&self->first));
+	self->memory = memory_new(SIZE);
+	ASSERT_NE(NULL, self->memory);
+	memset(self->memory, UNTOUCHED, SIZE);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	client_close(&self->second);
+	client_close(&self->first);
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(self->pins));
+}
+
+static const struct vfio_iommu_type1_info_cap_iova_range *ranges_of(struct iommu_info *info)
+{
+	return chain_find(info->data, info->size, info->head.cap_offset,
+			  VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+}
+
+/* What can be mapped with more groups is no more than with each; it is back when they have left. */
+TEST_F(attach, iova_ranges_of_all)
+{
+	const struct vfio_iommu_type1_info_cap_iova_range *one, *many;
+	struct iommu_info before, with, after;
+	struct client other;
+
+	ASSERT_OK(iommu_info(self->fd, &before));
+	if (!join_or_skip(_metadata, &other, &self->first, E1000E, 0))
+		return;
+	ASSERT_OK(iommu_info(self->fd, &with));
+	one = ranges_of(&before);
+	many = ranges_of(&with);
+	ASSERT_NE(NULL, one);
+	ASSERT_NE(NULL, many);
+	for (__u32 i = 0; i < many->nr_iovas; i++) {
+		bool inside = false;
+
+		for (__u32 k = 0; k < one->nr_iovas; k++)
+			inside |= one->iova_ranges[k].start <= many->iova_ranges[i].start &&
+				  many->iova_ranges[i].end <= one->iova_ranges[k].end;
+		EXPECT_TRUE(inside)
+			TH_LOG("range %u", i);
+	}
+	EXPECT_EQ(0, with.head.iova_pgsizes & ~before.head.iova_pgsizes);
+	client_close(&other);
+	ASSERT_OK(iommu_info(self->fd, &after));
+	EXPECT_EQ(0, memcmp(before.data, after.data, sizeof(before.data)));
+}
+
+/* Bytes go from @at to @at + PAGE through the device. */
+static bool copies(const struct client *c, __u8 *memory, int page, __u32 seed)
+{
+	__u8 *from = memory + page * PAGE;
+
+	for (int i = 0; i < BYTES; i++)
+		from[i] = i * 3 + seed;
+	memset(from + PAGE, 0, BYTES);
+	return !edu_from_memory(c, IOVA + page * PAGE, 0, BYTES) &&
+	       !edu_to_memory(c, IOVA + (page + 1) * PAGE, 0, BYTES) &&
+	       !memcmp(from, from + PAGE, BYTES);
+}
+
+/* A number in a file of the kernel's. */
+static int number_read(const char *path)
+{
+	char text[32];
+
+	return file_read(path, text, sizeof(text)) ? -1 : atoi(text);
+}
+
+/*
+ * The second group joins while call @nth of those that a debug build can make fail does. Returns
+ * 0 and whether one failed, -1 if the group did not join.
+ */
+static int join_with_failure(struct client *c, int container, int nth, bool *failed)
+{
+	char text[16];
+	int ret;
+
+	snprintf(text, sizeof(text), "%d", nth);
+	if (file_write(FAIL_NTH, text))
+		return -1;
+	ret = group_set_container(c->group, container);
+	*failed = number_read(FAIL_NTH) == 0;
+	file_write(FAIL_NTH, "0");
+	return ret;
+}
+
+/*
+ * A domain that does not take the second group is no reason to refuse it: the group keeps a domain
+ * of its own, in which all mappings are made again, and all later ones too. One IOMMU has no such
+ * groups, so a debug build has to make the sharing fail.
+ */
+TEST_F(attach, two_domains)
+{
+	bool failed = true, kept = false;
+
+	if (number_read(FAIL_NTH) < 0)
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, 2 * PAGE));
+	for (int nth = 1; failed && !kept; nth++) {
+		ASSERT_OK(client_open_group(&self->second, EDU, 1));
+		kept = !join_with_failure(&self->second, self->fd, nth, &failed) && failed;
+		if (!kept)
+			client_close(&self->second);
+	}
+	ASSERT_TRUE(kept);
+
+	self->second.device = group_get_device(self->second.group, self->second.func.bdf);
+	ASSERT_LE(0, self->second.device);
+	ASSERT_OK(client_read_regions(&self->second));
+	ASSERT_OK(edu_start(&self->second));
+	/* Mapped before, and each page pinned and charged once. */
+	EXPECT_EQ((long)(2 * PAGE / KIB), locked_kib());
+	EXPECT_EQ(self->pins + 2, pins_held());
+	EXPECT_TRUE(copies(&self->first, self->memory, 0, 1));
+	EXPECT_TRUE(copies(&self->second, self->memory, 0, 2));
+	/* Mapped since. */
+	ASSERT_OK(dma_map_rw(self->fd, self->memory + 2 * PAGE, IOVA + 2 * PAGE, 2 * PAGE));
+	EXPECT_TRUE(copies(&self->first, self->memory, 2, 3));
+	EXPECT_TRUE(copies(&self->second, self->memory, 2, 4));
+	/* An unmap takes it from both. */
+	ASSERT_EQ((long long)(2 * PAGE), dma_unmap(self->fd, 0, IOVA, 2 * PAGE));
+	memset(self->memory, UNTOUCHED, PAGE);
+	ASSERT_OK(edu_to_memory(&self->first, IOVA, 0, BYTES));
+	ASSERT_OK(edu_to_memory(&self->second, IOVA, 0, BYTES));
+	EXPECT_EQ(UNTOUCHED, self->memory[0]);
+	EXPECT_EQ(UNTOUCHED, self->memory[BYTES - 1]);
+	/* The first group leaves with its domain; the second one has its mappings still. */
+	fd_close(&self->first.device);
+	fd_close(&self->first.group);
+	EXPECT_TRUE(copies(&self->second, self->memory, 2, 5));
+	EXPECT_EQ((long)(2 * PAGE / KIB), locked_kib());
+}
+
+/* The last group takes the mappings along, although the container stays open. */
+TEST_F(attach, last_group_ends_mappings)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	fd_close(&self->first.device);
+	ASSERT_OK(ioctl(self->first.group, VFIO_GROUP_UNSET_CONTAINER));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(self->pins));
+	/* A new backend knows none of them. */
+	ASSERT_OK(group_set_container(self->first.group, self->fd));
+	ASSERT_OK(ioctl(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, dma_unmap(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+}
+
+/* A group that joins many mappings and leaves again, and again: the first group's are untouched. */
+TEST_F(attach, comes_and_goes)
+{
+	for (int i = 0; i < 200; i++)
+		ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA + i * SIZE, SIZE));
+	for (int i = 0; i < 3; i++) {
+		if (!join_or_skip(_metadata, &self->second, &self->first, EDU, 1))
+			return;
+		ASSERT_OK(edu_start(&self->second));
+		EXPECT_TRUE(copies(&self->second, self->memory, 3, i));
+		client_close(&self->second);
+	}
+	EXPECT_TRUE(copies(&self->first, self->memory, 5, 9));
+	EXPECT_EQ((long)(200 * SIZE / KIB), locked_kib());
+	EXPECT_EQ((long long)(200 * SIZE), dma_unmap(self->fd, 0, IOVA, 200 * SIZE));
+}
+
+/* An unmap or a query to the last byte of the 64-bit space includes it; one further is refused. */
+TEST_F(attach, top_of_the_space)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, PAGE));
+	EXPECT_EQ(0, dma_unmap(self->fd, 0, 0 - PAGE, PAGE));
+	EXPECT_ERRNO(EOVERFLOW, dma_unmap(self->fd, 0, 0 - PAGE, 2 * PAGE));
+	EXPECT_ERRNO(EOVERFLOW, dma_unmap(self->fd, 0, 2 * PAGE, 0 - PAGE));
+	EXPECT_EQ((long long)PAGE, dma_unmap(self->fd, 0, PAGE, 0 - PAGE));
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, PAGE));
+	EXPECT_EQ((long long)PAGE, dma_unmap(self->fd, 0, 0, 0 - PAGE));
+}
+
+/* Which reserved range or aperture was hit is told, with the process and the range asked for. */
+TEST_F(attach, refused_range_is_explained)
+{
+	static const char * const msi[] = { "attach_test[", "0xfee01000-0xfee01fff",
+					    "0xfee00000-0xfeefffff" };
+	static const char * const aperture[] = { "attach_test[", "0x8000000000000000", "reach" };
+	int kmsg = kmsg_open();
+	char message[1024];
+
+	ASSERT_LE(0, kmsg);
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, 0xfee01000, PAGE));
+	EXPECT_TRUE(kmsg_find(kmsg, msi, ARRAY_SIZE(msi), message, sizeof(message)));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, 1ULL << 63, PAGE));
+	EXPECT_TRUE(kmsg_find(kmsg, aperture, ARRAY_SIZE(aperture), message, sizeof(message)));
+	close(kmsg);
+}
+
+FIXTURE(small_pages)
+{
+	struct client c;
+	struct memory m;
+	char before[8];
+};
+
+FIXTURE_SETUP(small_pages)
+{
+	if (file_read(PARAMETER("disable_hugepages"), self->before, sizeof(self->before)))
+		SKIP(return, "no parameter disable_hugepages");
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&self->c));
+}
+
+FIXTURE_TEARDOWN(small_pages)
+{
+	memory_free(&self->m);
+	client_close(&self->c);
+	EXPECT_OK(file_write(PARAMETER("disable_hugepages"), self->before));
+	EXPECT_EQ(0, locked_kib());
+}
+
+/* Nothing but the speed changes with disable_hugepages, also if it changes while all is mapped. */
+TEST_F(small_pages, same_bytes)
+{
+	const __u64 size = 4 * MIB;
+	__u8 *other;
+
+	if (memory_open(&self->m, HUGETLB, size, NULL))
+		SKIP(return, "no huge pages");
+	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "Y"));
+	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
+	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "N"));
+	other = memory_new(PAGE);
+	ASSERT_OK(dma_map_rw(self->c.container, other, 2 * IOVA, PAGE));
+	memset(self->m.at + 3 * MIB, 0x5a, BYTES);
+	ASSERT_OK(edu_from_memory(&self->c, IOVA + 3 * MIB, 0, BYTES));
+	ASSERT_OK(edu_to_memory(&self->c, IOVA + size - BYTES, 0, BYTES));
+	EXPECT_EQ(0, memcmp(self->m.at + 3 * MIB, self->m.at + size - BYTES, BYTES));
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	ASSERT_OK(edu_to_memory(&self->c, IOVA + size - 2 * BYTES, 0, BYTES));
+	EXPECT_EQ(0, self->m.at[size - 2 * BYTES]);
+}
+
+/* A BAR page by page. */
+TEST_F(small_pages, bar)
+{
+	const __u64 size = 2 * MIB;
+	struct client peer;
+	__u8 *view;
+
+	if (!join_or_skip(_metadata, &peer, &self->c, IVSHMEM, 0))
+		return;
+	ASSERT_OK(config_command(&peer, 2, 0));
+	view = region_map(&peer, 2, 0, size);
+	ASSERT_NE(MAP_FAILED, view);
+	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "Y"));
+	ASSERT_OK(dma_map_rw(self->c.container, view, IOVA, size));
+	memset(view + MIB, 0x3c, BYTES);
+	ASSERT_OK(edu_from_memory(&self->c, IOVA + MIB, 0, BYTES));
+	ASSERT_OK(edu_to_memory(&self->c, IOVA + size - BYTES, 0, BYTES));
+	EXPECT_EQ(0, memcmp(view + MIB, view + size - BYTES, BYTES));
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	munmap(view, size);
+	client_close(&peer);
+}
+
+/*
+ * Where interrupts are not isolated, a device could forge those of others: the group is refused
+ * with EPERM and a message, unless allow_unsafe_interrupts says that this is known.
+ */
+TEST(unsafe_interrupts)
+{
+	static const char * const texts[] = { "allow_unsafe_interrupts", "group" };
+	int kmsg = kmsg_open();
+	char message[1024];
+	struct client c;
+
+	ASSERT_LE(0, kmsg);
+	if (!client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU)) {
+		client_close(&c);
+		SKIP(return, "interrupts are isolated here (vm/run --iommu intremap=off)");
+	}
+	ASSERT_EQ(EPERM, errno);
+	EXPECT_TRUE(kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
+	EXPECT_ERRNO(EPERM, client_open(&c, EDU, 0, VFIO_TYPE1_IOMMU));
+	ASSERT_OK(file_write(PARAMETER("allow_unsafe_interrupts"), "Y"));
+	EXPECT_OK(client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	client_close(&c);
+	ASSERT_OK(file_write(PARAMETER("allow_unsafe_interrupts"), "N"));
+	EXPECT_ERRNO(EPERM, client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	close(kmsg);
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU, E1000E, IVSHMEM };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
