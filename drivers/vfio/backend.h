@@ -3,10 +3,11 @@
  * The contract between a container and what it programs.
  *
  * A backend (type1, noiommu) registers itself once. A container opens an instance of the first
- * backend that accepts the type named in VFIO_SET_IOMMU and all its groups, and releases the
- * instance when its last group goes. The container's lock is held around every call with an
- * instance: for reading around @ioctl and @extension, for writing around the others. So an instance
- * never goes away under a call, and attach and detach are alone.
+ * backend that accepts the type named in VFIO_SET_IOMMU and all its groups. The container's lock is
+ * held for reading around @extension and for writing around @attach and @detach, which so are
+ * alone, and which do not wait for the user. @ioctl may: it is called with a reference to the
+ * instance and without a lock, so a group may come or go meanwhile. With its last group the
+ * instance ends its work, and it is released when no ioctl is under way any more.
  */
 #ifndef _VFIO_BACKEND_H
 #define _VFIO_BACKEND_H
@@ -20,11 +21,11 @@
  * @owner: module that is pinned while an instance is open
  * @noiommu: serves groups without an IOMMU, and only these
  * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep
- * @release: free an instance; it has no groups any more; may sleep
+ * @release: free an instance; it has no groups any more and nobody calls; may sleep
  * @extension: answer of VFIO_CHECK_EXTENSION; @instance is NULL if asked before VFIO_SET_IOMMU
  * @attach: let the group's devices see the instance's mappings; may sleep; on failure nothing
  *	has changed
- * @detach: undo of @attach; cannot fail; may sleep
+ * @detach: undo of @attach; cannot fail; may sleep; the last one takes all mappings away
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {

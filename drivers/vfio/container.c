@@ -7,8 +7,10 @@
  * last group takes it out again: the backend's instance ends and the container is as new.
  *
  * An open container holds one reference to itself, each member another, so fds may be closed in any
- * order. The instance of the backend lives from SET_IOMMU until the last member leaves. Whoever
- * calls into it holds the container's lock, so that it cannot go away under the call.
+ * order. The instance of the backend is the container's from SET_IOMMU until the last member
+ * leaves. An ioctl that reaches it holds a reference of its own and no lock: the user can make it
+ * wait for ever, and the container must not wait with it. So an instance may outlive its time in
+ * the container by as long as such a call takes.
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -52,6 +54,38 @@ void vfio_unregister_backend(struct vfio_backend *backend)
 	mutex_unlock(&backends_lock);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_unregister_backend, VFIO_NS);
+
+/**
+ * struct vfio_instance - an instance of a backend, whose module it pins
+ * @kref: one for the container, one for each ioctl that is under way
+ * @backend: immutable
+ * @data: the backend's own; immutable
+ */
+struct vfio_instance {
+	struct kref kref;
+	struct vfio_backend *backend;
+	void *data;
+};
+
+static void instance_free(struct kref *kref)
+{
+	struct vfio_instance *instance = container_of(kref, struct vfio_instance, kref);
+	struct module *owner = instance->backend->ops->owner;
+
+	instance->backend->ops->release(instance->data);
+	kfree(instance);
+	module_put(owner);
+}
+
+static void instance_put(struct vfio_instance *instance)
+{
+	kref_put(&instance->kref, instance_free);
+}
+
+static const struct vfio_backend_ops *instance_ops(const struct vfio_instance *instance)
+{
+	return instance->backend->ops;
+}
 
 /* Groups with and without an IOMMU never share a container, so any member tells the kind. */
 static bool container_is_noiommu(struct vfio_container *container)
@@ -123,7 +157,7 @@ static void container_put(struct vfio_container *container)
 
 /* Attach all members to a fresh instance, or none. */
 static int attach_members(struct vfio_container *container, const struct vfio_backend_ops *ops,
-			  void *instance)
+			  void *data)
 {
 	struct vfio_member *member;
 	int ret;
@@ -131,7 +165,7 @@ static int attach_members(struct vfio_container *container, const struct vfio_ba
 	lockdep_assert_held_write(&container->lock);
 
 	list_for_each_entry(member, &container->members, node) {
-		ret = ops->attach(instance, member->iommu_group);
+		ret = ops->attach(data, member->iommu_group);
 		if (ret)
 			goto err_detach;
 	}
@@ -139,28 +173,38 @@ static int attach_members(struct vfio_container *container, const struct vfio_ba
 
 err_detach:
 	list_for_each_entry_continue_reverse(member, &container->members, node)
-		ops->detach(instance, member->iommu_group);
+		ops->detach(data, member->iommu_group);
 	return ret;
 }
 
+/* The pin of the backend's module moves into the instance. */
 static int try_backend(struct vfio_container *container, struct vfio_backend *backend,
 		       unsigned long type)
 {
-	void *instance;
+	struct vfio_instance *instance;
 	int ret;
 
-	instance = backend->ops->open(type);
-	if (IS_ERR(instance))
-		return PTR_ERR(instance);
-
-	ret = attach_members(container, backend->ops, instance);
-	if (ret) {
-		backend->ops->release(instance);
-		return ret;
+	instance = kzalloc(sizeof(*instance), GFP_KERNEL_ACCOUNT);
+	if (!instance)
+		return -ENOMEM;
+	kref_init(&instance->kref);
+	instance->backend = backend;
+	instance->data = backend->ops->open(type);
+	if (IS_ERR(instance->data)) {
+		ret = PTR_ERR(instance->data);
+		goto err_free;
 	}
-	container->backend = backend;
+	ret = attach_members(container, backend->ops, instance->data);
+	if (ret)
+		goto err_release;
 	container->instance = instance;
 	return 0;
+
+err_release:
+	backend->ops->release(instance->data);
+err_free:
+	kfree(instance);
+	return ret;
 }
 
 /* Make the first backend that will have the container its own. */
@@ -171,12 +215,12 @@ static long container_find_backend(struct vfio_container *container, unsigned lo
 
 	lockdep_assert_held_write(&container->lock);
 
-	if (list_empty(&container->members) || container->backend)
+	if (list_empty(&container->members) || container->instance)
 		return -EINVAL;
 	while ((backend = next_backend(container, backend, type))) {
 		ret = try_backend(container, backend, type);
 		if (!ret)
-			return 0; /* the module's pin stays with container->backend */
+			return 0;
 	}
 	return ret;
 }
@@ -217,8 +261,9 @@ static long container_check_extension(void *owner, unsigned long number)
 	long answer;
 
 	down_read(&container->lock);
-	if (container->backend)
-		answer = container->backend->ops->extension(container->instance, number);
+	if (container->instance)
+		answer = instance_ops(container->instance)->extension(container->instance->data,
+								      number);
 	else
 		answer = ask_backends(container, number);
 	up_read(&container->lock);
@@ -230,15 +275,28 @@ static long container_get_api_version(void *owner, unsigned long arg)
 	return VFIO_API_VERSION;
 }
 
+static struct vfio_instance *container_get_instance(struct vfio_container *container)
+{
+	struct vfio_instance *instance;
+
+	down_read(&container->lock);
+	instance = container->instance;
+	if (instance)
+		kref_get(&instance->kref);
+	up_read(&container->lock);
+	return instance;
+}
+
 static long container_backend_ioctl(struct vfio_container *container, unsigned int cmd,
 				    unsigned long arg)
 {
-	long ret = -EINVAL;
+	struct vfio_instance *instance = container_get_instance(container);
+	long ret;
 
-	down_read(&container->lock);
-	if (container->backend)
-		ret = container->backend->ops->ioctl(container->instance, cmd, arg);
-	up_read(&container->lock);
+	if (!instance)
+		return -EINVAL;
+	ret = instance_ops(instance)->ioctl(instance->data, cmd, arg);
+	instance_put(instance);
 	return ret;
 }
 
@@ -330,8 +388,9 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 	ret = member_claim(member);
 	if (ret)
 		return ret;
-	if (container->backend) {
-		ret = container->backend->ops->attach(container->instance, member->iommu_group);
+	if (container->instance) {
+		ret = instance_ops(container->instance)->attach(container->instance->data,
+								member->iommu_group);
 		if (ret) {
 			member_release(member);
 			return ret;
@@ -374,23 +433,23 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 void vfio_container_detach(struct vfio_member *member)
 {
 	struct vfio_container *container = member->container;
+	struct vfio_instance *instance = NULL;
 
 	WARN_ON_ONCE(atomic_read(&member->users));
 
 	down_write(&container->lock);
-	if (container->backend)
-		container->backend->ops->detach(container->instance, member->iommu_group);
+	if (container->instance)
+		instance_ops(container->instance)->detach(container->instance->data,
+							  member->iommu_group);
 	member_release(member);
 	list_del(&member->node);
 	member->container = NULL;
-
-	if (list_empty(&container->members) && container->backend) {
-		container->backend->ops->release(container->instance);
-		module_put(container->backend->ops->owner);
-		container->backend = NULL;
-		container->instance = NULL;
-	}
+	if (list_empty(&container->members))
+		swap(container->instance, instance);
 	up_write(&container->lock);
+
+	if (instance)
+		instance_put(instance);
 	container_put(container);
 }
 
@@ -410,7 +469,7 @@ int vfio_container_use(struct vfio_member *member)
 		return -EINVAL;
 
 	down_read(&container->lock);
-	if (container->backend) {
+	if (container->instance) {
 		atomic_inc(&member->users);
 		ret = 0;
 	}

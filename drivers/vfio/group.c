@@ -514,8 +514,8 @@ static void group_unpublish(struct vfio_group *group)
 }
 
 /*
- * Then what is behind it. Leaving a container waits for calls that are under way in it, and those
- * may wait for the user: no lock is held that others need, but the group's own.
+ * Then what is behind it. Leaving a container may take long, where much memory is to be unpinned:
+ * no lock is held that others need, but the group's own.
  */
 static void group_die(struct vfio_group *group)
 {

@@ -8,7 +8,7 @@
  *   blockers	a line for each device that makes the group not viable: its name and its driver
  *
  * Reading waits for nobody's call: not for a device's lock, so that a process whose device is being
- * taken away may read on, and not for the group's, under which others wait for the user.
+ * taken away may read on, and not for the group's, under which much may be unpinned.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>

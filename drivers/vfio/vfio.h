@@ -6,9 +6,10 @@
  *
  *   groups_lock		group.c: which groups there are
  *   group->lock		one group: its opener, its container
- *   container->lock		a container's members and backend (rw_semaphore)
+ *   container->lock		a container's members and instance (rw_semaphore)
  *   vfio_device_set.lock	open, close and common reset of devices
- *   iommu->lock		type1: mappings, domains, ranges
+ *   iommu->domains_lock	type1: domains, ranges (rw_semaphore)
+ *   iommu->lock		type1: mappings
  *   irq_lock			vfio-pci: which interrupts are set up
  *   config_lock		vfio-pci: what the user sees of config space
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
@@ -40,6 +41,8 @@
 
 #include "backend.h"
 
+struct vfio_instance;
+
 /**
  * struct vfio_holder - the process that opened something
  * @pid: its process id as the host sees it, 0 for none
@@ -58,17 +61,15 @@ struct vfio_holder_text {
 /**
  * struct vfio_container - an open /dev/vfio/vfio
  * @kref: one for the file, one for each member
- * @lock: guards everything below; held for reading around each ioctl that reaches the backend
+ * @lock: guards everything below. Whoever holds it does not wait for the user
  * @members: groups, linked by vfio_member.node
- * @backend: what the members are attached to, its module pinned; NULL before SET_IOMMU
- * @instance: the backend's own
+ * @instance: what the members are attached to; NULL before SET_IOMMU
  */
 struct vfio_container {
 	struct kref kref;
 	struct rw_semaphore lock;
 	struct list_head members;
-	struct vfio_backend *backend;
-	void *instance;
+	struct vfio_instance *instance;
 };
 
 /**
@@ -93,14 +94,14 @@ struct vfio_member {
  * @cdev: the node; an open file holds it and so the struct
  * @node: in the list of groups; guarded by groups_lock
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
- * @lock: guards @iommu_group, @opened_file, @holder and @member.container. Whoever holds it may
- *	wait for the user
+ * @lock: guards @iommu_group, @opened_file, @holder and @member.container. May be held for as long
+ *	as much memory takes to be unpinned
  * @iommu_group: referenced; NULL once the last device has left and the group is in no list
  * @opened_file: the one opener's file, not referenced; NULL while closed
  * @holder: who opened it
  * @member: the group's place in a container
  * @view_lock: a leaf. @iommu_group and @holder are written under it and @lock, so either is enough
- *	to look: sysfs and notifiers do not wait for the user
+ *	to look: sysfs and notifiers do not wait
  * @devices_lock: guards @devices
  * @devices: devices that may be opened, linked by vfio_device.group_node
  */

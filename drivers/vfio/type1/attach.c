@@ -7,8 +7,8 @@
  * has, where the IOMMU allows that; else the fresh domain gets all mappings and is kept. The last
  * step only links lists together and cannot fail.
  *
- * The core calls with the container's lock held for writing, so no ioctl is under way and all
- * mappings are live. iommu->lock is taken as well, because the functions called here ask for it.
+ * The core calls with the container's lock held for writing, so there is one at a time. Ioctls may
+ * be under way; iommu->domains_lock keeps them from the domains.
  */
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
@@ -188,7 +188,7 @@ static void refresh_pgsizes(struct type1_iommu *iommu)
 	list_for_each_entry(domain, &iommu->domains, node)
 		pgsizes &= domain_pgsizes(domain);
 	if (!WARN_ON_ONCE(!pgsizes))
-		iommu->pgsizes = pgsizes;
+		WRITE_ONCE(iommu->pgsizes, pgsizes);
 }
 
 static int attach_group(struct type1_iommu *iommu, struct type1_group *group)
@@ -234,7 +234,7 @@ err_domain:
  * @instance: the struct type1_iommu
  * @iommu_group: its DMA is claimed for the user; lives until type1_detach()
  *
- * Context: may sleep; takes iommu->lock; the core holds the container's lock for writing.
+ * Context: may sleep; takes iommu->domains_lock; the core holds the container's lock for writing.
  * Return: 0; -EINVAL if it has joined already, or cannot map what is mapped; -EBUSY while a mapping
  * has no user address; -EPERM if its interrupts are not isolated; -ENOMEM; errors of the IOMMU.
  * After an error nothing has changed.
@@ -250,11 +250,13 @@ int type1_attach(void *instance, struct iommu_group *iommu_group)
 		return -ENOMEM;
 	group->iommu_group = iommu_group;
 
+	down_write(&iommu->domains_lock);
 	mutex_lock(&iommu->lock);
 	ret = check_group(iommu, iommu_group);
 	if (!ret)
 		ret = attach_group(iommu, group);
 	mutex_unlock(&iommu->lock);
+	up_write(&iommu->domains_lock);
 	if (ret)
 		kfree(group);
 	return ret;
@@ -293,14 +295,16 @@ static void refresh_ranges(struct type1_iommu *iommu)
  *
  * With the last group all mappings go.
  *
- * Context: may sleep; takes iommu->lock; the core holds the container's lock for writing.
+ * Context: may sleep; takes iommu->domains_lock; the core holds the container's lock for writing.
  */
 void type1_detach(void *instance, struct iommu_group *iommu_group)
 {
 	struct type1_iommu *iommu = instance;
 	struct type1_domain *domain;
 	struct type1_group *group;
+	LIST_HEAD(gone);
 
+	down_write(&iommu->domains_lock);
 	mutex_lock(&iommu->lock);
 	group = group_find(iommu, iommu_group, &domain);
 	if (WARN_ON_ONCE(!group))
@@ -312,7 +316,7 @@ void type1_detach(void *instance, struct iommu_group *iommu_group)
 
 	if (list_empty(&domain->groups)) {
 		if (list_is_singular(&iommu->domains))
-			mappings_destroy(iommu);
+			mappings_close(iommu, &gone);
 		list_del(&domain->node);
 		domain_destroy(domain);
 	}
@@ -320,4 +324,6 @@ void type1_detach(void *instance, struct iommu_group *iommu_group)
 	refresh_pgsizes(iommu);
 out:
 	mutex_unlock(&iommu->lock);
+	up_write(&iommu->domains_lock);
+	mappings_bury(&gone);
 }

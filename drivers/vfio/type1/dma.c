@@ -26,18 +26,22 @@ static const struct iova_range everything = { 0, U64_MAX };
 
 /* ---- away with a mapping ---- */
 
-/*
- * Give back all that a mapping holds, whatever that is. It is in no tree, or in a state in which
- * nobody else looks at it.
- */
-static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mapping)
+/* From here on no device reaches the memory. */
+static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mapping)
 {
-	struct pinlog_cursor at = {};
-	struct pin_run run;
+	lockdep_assert_held(&iommu->domains_lock);
 
 	if (mapping->mapped)
 		domains_unmap(iommu, mapping->start, mapping->mapped);
 	mapping->mapped = 0;
+	mapping->mapped_runs = 0;
+}
+
+/* Give back what a mapping holds, of which nothing is mapped. */
+static void mapping_release(struct type1_mapping *mapping)
+{
+	struct pinlog_cursor at = {};
+	struct pin_run run;
 
 	while (pinlog_next(&mapping->log, &at, &run)) {
 		unpin_run(&run, mapping->prot & IOMMU_WRITE);
@@ -45,6 +49,18 @@ static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mappi
 	}
 	pinlog_free(&mapping->log);
 	charge_drop(mapping->charge);
+}
+
+/*
+ * Take all away that there is of a mapping, whatever that is. It is in no tree, or in a state in
+ * which nobody else takes it away.
+ */
+static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mapping)
+{
+	down_read(&iommu->domains_lock);
+	mapping_unmap(iommu, mapping);
+	up_read(&iommu->domains_lock);
+	mapping_release(mapping);
 }
 
 /* Move the mappings of a range to @claimed, and out of everybody else's reach. */
@@ -71,13 +87,19 @@ static int mappings_claim(struct type1_iommu *iommu, const struct iova_range *ra
 /* Undo of mappings_claim(). */
 static void mappings_unclaim(struct type1_iommu *iommu, struct list_head *claimed)
 {
-	struct type1_mapping *mapping;
+	struct type1_mapping *mapping, *next;
 
 	mutex_lock(&iommu->lock);
-	list_for_each_entry(mapping, claimed, claimed)
+	list_for_each_entry_safe(mapping, next, claimed, claimed) {
+		if (mapping_is_orphan(mapping))
+			continue;
 		mapping->state = MAPPING_LIVE;
+		list_del(&mapping->claimed);
+	}
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
+
+	mappings_bury(claimed);
 }
 
 /* Bytes that the mappings had. */
@@ -102,10 +124,10 @@ static u64 mappings_free(struct type1_iommu *iommu, struct list_head *claimed)
 	return bytes;
 }
 
-static int mappings_report(struct type1_iommu *iommu, const struct list_head *claimed,
-			   const struct iova_range *range, const struct vfio_bitmap *bitmap)
+static int mappings_report(const struct list_head *claimed, const struct iova_range *range,
+			   const struct vfio_bitmap *bitmap)
 {
-	unsigned int shift = __ffs(iommu->pgsizes);
+	unsigned int shift = __ffs(bitmap->pgsize);
 	struct type1_mapping *mapping;
 	int ret;
 
@@ -127,7 +149,7 @@ static int mappings_report(struct type1_iommu *iommu, const struct list_head *cl
  *
  * Waits for maps and unmaps of the range that are under way.
  *
- * Context: process context; may sleep; takes iommu->lock; the container's lock is held.
+ * Context: process context; may sleep; takes iommu->lock.
  * Return: 0; -EINVAL if a mapping would be cut or tracking is not on; -EFAULT; -EINTR after a fatal
  * signal. After an error nothing has changed.
  */
@@ -145,7 +167,7 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 		return ret;
 
 	if (bitmap) {
-		ret = mappings_report(iommu, &claimed, range, bitmap);
+		ret = mappings_report(&claimed, range, bitmap);
 		if (ret) {
 			mappings_unclaim(iommu, &claimed);
 			return ret;
@@ -156,25 +178,42 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 }
 
 /**
- * mappings_destroy - take all mappings away
+ * mappings_close - the last group leaves: nothing is mapped any more, or will be
  * @iommu: the container's
+ * @gone: gets the mappings that nobody works on, for mappings_bury(). The others become orphans
  *
- * Context: may sleep; holds iommu->lock, and the container's lock for writing, so that nothing is
- * under way.
+ * Context: may sleep; holds iommu->lock, and iommu->domains_lock for writing.
  */
-void mappings_destroy(struct type1_iommu *iommu)
+void mappings_close(struct type1_iommu *iommu, struct list_head *gone)
+{
+	struct type1_mapping *mapping;
+
+	lockdep_assert_held_write(&iommu->domains_lock);
+
+	iommu->closed = true;
+	while ((mapping = mapping_first(iommu, &everything))) {
+		mapping_unmap(iommu, mapping);
+		mapping_unlink(iommu, mapping);
+		if (mapping->state == MAPPING_LIVE)
+			list_add_tail(&mapping->claimed, gone);
+	}
+	mappings_changed(iommu);
+}
+
+/**
+ * mappings_bury - free mappings of which nothing is mapped
+ * @gone: linked by type1_mapping.claimed; in no tree
+ *
+ * Context: process context; may sleep.
+ */
+void mappings_bury(struct list_head *gone)
 {
 	struct type1_mapping *mapping, *next;
 
-	lockdep_assert_held(&iommu->lock);
-
-	rbtree_postorder_for_each_entry_safe(mapping, next, &iommu->mappings, node) {
-		mapping_drain(iommu, mapping);
+	list_for_each_entry_safe(mapping, next, gone, claimed) {
+		mapping_release(mapping);
 		kfree(mapping);
 	}
-	iommu->mappings = RB_ROOT;
-	iommu->nr_mappings = 0;
-	iommu->nr_vaddr_invalid = 0;
 }
 
 /* ---- a new mapping ---- */
@@ -242,20 +281,37 @@ static int mapping_pin(struct type1_mapping *mapping, struct pinner *pinner)
  * Map what the log has. While it grows, full batches only, and never the last run, which may become
  * longer.
  */
-static int mapping_map(struct type1_iommu *iommu, struct type1_mapping *mapping,
-		       struct type1_walk *walk, bool complete)
+static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			    struct type1_walk *walk, bool complete)
 {
 	unsigned long runs = complete ? mapping->log.nr : mapping->log.nr - 1;
 	unsigned long least = complete ? 1 : WALK_BATCH;
 	int ret;
 
+	lockdep_assert_held(&iommu->domains_lock);
+
+	if (iommu->closed)
+		return -EINVAL;
 	while (runs - walk->passed >= least && walk_next(walk, runs)) {
 		ret = domains_map(iommu, walk, mapping->prot);
 		if (ret)
 			return ret;
 		mapping->mapped += walk->size;
+		mapping->mapped_runs = walk->passed;
 	}
 	return 0;
+}
+
+static int mapping_map(struct type1_iommu *iommu, struct type1_mapping *mapping,
+		       struct type1_walk *walk, bool complete)
+{
+	int ret;
+
+	if (down_read_killable(&iommu->domains_lock))
+		return -EINTR;
+	ret = mapping_map_runs(iommu, mapping, walk, complete);
+	up_read(&iommu->domains_lock);
+	return ret;
 }
 
 /* Bring in the memory. After an error mapping_drain() knows what there is. */
@@ -289,10 +345,11 @@ static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping
  * @vaddr: user address of the first byte, aligned likewise; none wraps around
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE
  *
- * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Context: process context of the user; may sleep; takes iommu->lock.
  * Return: 0; -EEXIST for an overlap, with a mapping on its way in or out as well; -ENOSPC above
- * dma_entry_limit; -EINVAL for IOVAs that cannot be mapped; -ENOMEM, of locked memory too; -EFAULT;
- * -EINTR after a fatal signal. After an error nothing is left.
+ * dma_entry_limit; -EINVAL for IOVAs that cannot be mapped, and if the last group leaves meanwhile;
+ * -ENOMEM, of locked memory too; -EFAULT; -EINTR after a fatal signal. After an error nothing is
+ * left.
  */
 int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,
 		   int prot)
@@ -315,10 +372,13 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 		goto err_unlink;
 
 	mutex_lock(&iommu->lock);
+	if (mapping_is_orphan(mapping))
+		ret = -EINVAL;
 	mapping->state = MAPPING_LIVE;
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
-	return 0;
+	if (!ret)
+		return 0;
 
 err_unlink:
 	/* Out of the tree last: while devices can reach it, its IOVAs are taken. */
@@ -344,7 +404,7 @@ err_free:
  * @range: as for mappings_unmap()
  * @bytes: how many addresses
  *
- * Context: process context; may sleep; takes iommu->lock; the container's lock is held.
+ * Context: process context; may sleep; takes iommu->lock.
  * Return: 0; -EINVAL if a mapping would be cut or has no address any more; -EINTR after a fatal
  * signal. After an error nothing has changed.
  */
@@ -384,7 +444,7 @@ out:
  * @range: that of the mapping
  * @vaddr: where the caller has the memory
  *
- * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Context: process context of the user; may sleep; takes iommu->lock.
  * Return: 0; -ENOENT without a mapping; -EINVAL if it has an address or another range; -ENOMEM if
  * the caller may not lock that much memory; -EINTR after a fatal signal.
  */
@@ -430,13 +490,13 @@ out:
  *
  * Does not wait for maps and unmaps that are under way: their pages count as dirty.
  *
- * Context: process context of the user; may sleep; takes iommu->lock; the container's lock is held.
+ * Context: process context of the user; may sleep; takes iommu->lock.
  * Return: 0; -EINVAL if a mapping would be cut or tracking is not on; -EFAULT.
  */
 int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap)
 {
-	unsigned int shift = __ffs(iommu->pgsizes);
+	unsigned int shift = __ffs(bitmap->pgsize);
 	struct type1_mapping *mapping;
 	struct iova_range part = *range;
 	u64 last;
@@ -494,10 +554,10 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
  * @iommu: the container's
  * @domain: not of the container yet
  *
- * Nothing is pinned for that: the logs have it all.
+ * Nothing is pinned for that: the logs have it all. Of a mapping that somebody works on it is what
+ * the other domains map.
  *
- * Context: may sleep; holds iommu->lock, and the container's lock for writing, so that nothing is
- * under way.
+ * Context: may sleep; holds iommu->lock, and iommu->domains_lock for writing.
  * Return: 0, or a negative errno and @domain is only good for domain_destroy().
  */
 int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
@@ -515,7 +575,7 @@ int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
 	for (mapping = mapping_first(iommu, &everything); mapping;
 	     mapping = mapping_next(mapping, &everything)) {
 		walk_begin(walk, &mapping->log, mapping->start);
-		while (!ret && walk_next(walk, mapping->log.nr)) {
+		while (!ret && walk_next(walk, mapping->mapped_runs)) {
 			ret = domain_map(domain, walk, mapping->prot);
 			cond_resched();
 		}

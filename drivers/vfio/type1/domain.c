@@ -252,7 +252,7 @@ int domain_map(struct type1_domain *domain, struct type1_walk *walk, int prot)
  * @walk: with a batch
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE
  *
- * Context: may sleep; the container's lock is held.
+ * Context: may sleep; iommu->domains_lock is held.
  * Return: 0, or a negative errno and nothing of the batch is mapped.
  */
 int domains_map(struct type1_iommu *iommu, struct type1_walk *walk, int prot)
@@ -298,7 +298,7 @@ static void domain_unmap(struct iommu_domain *domain, u64 iova, unsigned long si
  * @iova: where; the start of a batch
  * @size: bytes, up to the end of a batch
  *
- * Context: may sleep; needs no memory; the container's lock is held.
+ * Context: may sleep; needs no memory; iommu->domains_lock is held.
  */
 void domains_unmap(struct type1_iommu *iommu, u64 iova, unsigned long size)
 {
@@ -312,7 +312,7 @@ void domains_unmap(struct type1_iommu *iommu, u64 iova, unsigned long size)
  * domains_coherent - do all domains keep devices from getting around the caches?
  * @iommu: whose domains
  *
- * Context: any; the container's lock is held.
+ * Context: any; iommu->domains_lock is held.
  */
 bool domains_coherent(const struct type1_iommu *iommu)
 {

@@ -33,6 +33,7 @@ static void *type1_open(unsigned long type)
 	iommu->pgsizes = PAGE_MASK;
 	iommu->mappings = RB_ROOT;
 	INIT_LIST_HEAD(&iommu->domains);
+	init_rwsem(&iommu->domains_lock);
 	mutex_init(&iommu->lock);
 	init_waitqueue_head(&iommu->changed);
 	return iommu;
@@ -42,7 +43,7 @@ static void type1_release(void *instance)
 {
 	struct type1_iommu *iommu = instance;
 
-	/* The last group took all mappings with it. */
+	/* The last group took all mappings with it, and the last ioctl its orphan. */
 	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
 	iova_set_free(&iommu->ranges);
 	kfree(iommu);

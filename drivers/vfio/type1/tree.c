@@ -128,12 +128,17 @@ unsigned int mappings_left(struct type1_iommu *iommu)
  * @mapping: filled in as far as the tree needs it
  *
  * Context: holds iommu->lock.
- * Return: 0; -EEXIST if one of its IOVAs is taken; -ENOSPC; -EINVAL if it cannot be mapped.
+ * Return: 0; -EEXIST if one of its IOVAs is taken; -ENOSPC; -EINVAL if it cannot be mapped, or the
+ * last group has left.
  */
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 {
 	struct iova_range range = { mapping->start, mapping->last };
 
+	/* A group may have joined or left since the caller looked. */
+	if (iommu->closed || !IS_ALIGNED(range.start | (range.last + 1) | mapping->vaddr,
+					 type1_pgsize(iommu)))
+		return -EINVAL;
 	if (mapping_first(iommu, &range))
 		return -EEXIST;
 	if (!mappings_left(iommu)) {
@@ -151,9 +156,20 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 }
 
 /**
+ * mapping_is_orphan - did the last group take the mapping out of the tree?
+ * @mapping: the caller works on it
+ *
+ * Context: holds iommu->lock.
+ */
+bool mapping_is_orphan(const struct type1_mapping *mapping)
+{
+	return RB_EMPTY_NODE(&mapping->node);
+}
+
+/**
  * mapping_unlink - take a mapping out of the tree
  * @iommu: the container's
- * @mapping: holds nothing any more; the caller owns and frees it
+ * @mapping: the caller owns it; nothing happens to an orphan
  *
  * Context: holds iommu->lock.
  */
@@ -161,7 +177,10 @@ void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping)
 {
 	lockdep_assert_held(&iommu->lock);
 
+	if (mapping_is_orphan(mapping))
+		return;
 	rb_erase(&mapping->node, &iommu->mappings);
+	RB_CLEAR_NODE(&mapping->node);
 	iommu->nr_mappings--;
 	if (!mapping->vaddr_valid)
 		iommu->nr_vaddr_invalid--;

@@ -14,17 +14,18 @@
  * Promises: a page is pinned once for each mapping, however many domains there are. Taking
  * a mapping away needs no memory and cannot fail. One that fails to come up leaves nothing behind.
  *
- * Locks. The container's lock (the core's) is held for writing around attach and detach, and for
- * reading around ioctls. So domains, groups, valid ranges and page sizes cannot change under an
- * ioctl, and no ioctl is under way while they change. iommu->lock guards the tree of mappings. No
- * ioctl holds it while memory is pinned, mapped, unmapped or unpinned: the mapping's state says
- * that somebody works on it, and whoever needs it in peace waits for iommu->changed.
+ * Locks. iommu->domains_lock is held for writing while a group joins or leaves, together with
+ * iommu->lock, and for reading while something is mapped in the domains or unmapped. iommu->lock
+ * guards the tree of mappings. Neither is held while memory is pinned or unpinned, or user memory
+ * is touched: the mapping's state says that somebody works on it, and whoever needs it in peace
+ * waits for iommu->changed.
+ *
+ * With the last group all mappings leave the tree. One that somebody works on becomes an orphan:
+ * nothing of it is mapped any more, and its worker frees it when he finds out.
  *
  * Who waits for whom. A page fault of the user may take for ever. Only a map of that memory waits
- * for it, and who needs its IOVAs or wants a group to join or leave that container waits for the
- * map. All of these waits but the last end with the process that waits; all of them end with the
- * process that maps, whose death ends the fault. A map that is not stuck, but large, is not cut
- * short by a group that wants to leave. Nobody waits for the mmap_lock of another user: account.c.
+ * for it, and who needs its IOVAs waits for that map; these waits end with the process that waits.
+ * Groups join and leave meanwhile. Nobody waits for the mmap_lock of another user: account.c.
  */
 #ifndef _VFIO_TYPE1_H
 #define _VFIO_TYPE1_H
@@ -34,6 +35,7 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -191,6 +193,9 @@ struct type1_domain {
  * @MAPPING_FILLING: the ioctl that makes it
  * @MAPPING_LIVE: whoever holds type1_iommu.lock
  * @MAPPING_DRAINING: the ioctl that takes it away
+ *
+ * What is mapped of it in the domains is changed with type1_iommu.domains_lock held: by its worker
+ * for reading, by a group that joins or leaves for writing.
  */
 enum mapping_state {
 	MAPPING_FILLING,
@@ -210,7 +215,8 @@ enum mapping_state {
  * @vaddr_valid: the user has not taken @vaddr back; guarded by the lock of type1_iommu
  * @charge: the owner and what is charged to it; owned
  * @log: the runs
- * @mapped: bytes from @start on that the domains map
+ * @mapped: bytes from @start on that the domains map; see enum mapping_state
+ * @mapped_runs: runs of @log in them; whoever reads these may not be the worker
  */
 struct type1_mapping {
 	struct rb_node node;
@@ -224,16 +230,19 @@ struct type1_mapping {
 	struct type1_charge *charge;
 	struct pinlog log;
 	unsigned long mapped;
+	unsigned long mapped_runs;
 };
 
 /**
  * struct type1_iommu - the backend's instance in a container
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
- * @domains: linked by type1_domain.node; changed with @lock and the container's lock held for
- *	writing, so either is enough to look
+ * @domains_lock: see the top
+ * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
+ *	either is enough to look
  * @ranges: what can be mapped in all domains, guarded as @domains
  * @pgsizes: bitmap of page sizes that all domains know, guarded as @domains; never without
  *	a bit, none below PAGE_SIZE
+ * @closed: the last group has left, guarded as @domains
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
@@ -244,9 +253,11 @@ struct type1_mapping {
  */
 struct type1_iommu {
 	bool v2;
+	struct rw_semaphore domains_lock; /* of the members below */
 	struct list_head domains;
 	struct iova_set ranges;
 	unsigned long pgsizes;
+	bool closed;
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
@@ -257,10 +268,10 @@ struct type1_iommu {
 	wait_queue_head_t changed;
 };
 
-/* The smallest page that can be mapped, in bytes. */
+/* The smallest page that can be mapped, in bytes. Without a lock: a moment ago. */
 static inline unsigned long type1_pgsize(const struct type1_iommu *iommu)
 {
-	return 1UL << __ffs(iommu->pgsizes);
+	return 1UL << __ffs(READ_ONCE(iommu->pgsizes));
 }
 
 /* iova.c */
@@ -317,6 +328,7 @@ struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct i
 unsigned int mappings_left(struct type1_iommu *iommu);
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping);
 void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping);
+bool mapping_is_orphan(const struct type1_mapping *mapping);
 void mappings_changed(struct type1_iommu *iommu);
 int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range);
 bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range);
@@ -334,7 +346,8 @@ int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap);
 int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges);
 int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain);
-void mappings_destroy(struct type1_iommu *iommu);
+void mappings_close(struct type1_iommu *iommu, struct list_head *gone);
+void mappings_bury(struct list_head *gone);
 
 /* attach.c */
 int type1_attach(void *instance, struct iommu_group *iommu_group);

@@ -37,7 +37,9 @@ static int edu_copy(const struct client *c, __u32 source, __u32 target, __u32 si
 	    bar_write32(c, 0, EDU_DMA_COMMAND, command | EDU_DMA_START))
 		return -1;
 	for (int tries = 0; tries < PATIENCE_MS / 5; tries++) {
-		if (!(bar_read32(c, 0, EDU_DMA_COMMAND) & EDU_DMA_START))
+		if (region_read(c, 0, EDU_DMA_COMMAND, &command, sizeof(command)) < 0)
+			return -1;
+		if (!(command & EDU_DMA_START))
 			return 0;
 		nanosleep(&pause, NULL);
 	}

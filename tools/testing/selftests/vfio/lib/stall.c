@@ -34,6 +34,14 @@ int stall_open(struct stall *s, size_t size)
 	return ioctl(s->fd, UFFDIO_API, &api) || ioctl(s->fd, UFFDIO_REGISTER, &range) ? -1 : 0;
 }
 
+/* Makes the first @size bytes memory like any other. */
+int stall_fill(const struct stall *s, size_t size)
+{
+	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)s->at, .len = size } };
+
+	return ioctl(s->fd, UFFDIO_ZEROPAGE, &zero);
+}
+
 /* Waits until somebody waits. */
 bool stall_wait(const struct stall *s)
 {

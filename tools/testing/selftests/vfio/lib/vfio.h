@@ -179,6 +179,7 @@ struct stall {
 
 /* stall.c */
 int stall_open(struct stall *s, size_t size);
+int stall_fill(const struct stall *s, size_t size);
 bool stall_wait(const struct stall *s);
 int stall_release(const struct stall *s);
 void stall_close(struct stall *s);
