@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Maps and unmaps at the same time, and their end by a signal. One of them is stopped in the middle
+ * of its work by memory whose first touch waits (lib/stall.c), so that what the others do is shown
+ * without a guess about time.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "lib/check.h"
+
+#define IOVA	(16 * MIB)
+#define SIZE	(16 * PAGE)
+
+/* ---- one call in a thread of its own ---- */
+
+struct call {
+	pthread_t thread;
+	int container;
+	void *vaddr;
+	__u64 iova;
+	__u64 size;
+	long long result;
+	int error;
+	pid_t tid;
+};
+
+static void *map_thread(void *data)
+{
+	struct call *call = data;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	call->result = dma_map_rw(call->container, call->vaddr, call->iova, call->size);
+	call->error = errno;
+	return NULL;
+}
+
+static void *unmap_thread(void *data)
+{
+	struct call *call = data;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	call->result = dma_unmap(call->container, 0, call->iova, call->size);
+	call->error = errno;
+	return NULL;
+}
+
+/* The letter of a task's state: D sleeps in the kernel, Z has ended. */
+static char task_state(pid_t pid, pid_t tid)
+{
+	char path[64], text[256], state;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (file_read(path, text, sizeof(text)) || !strrchr(text, ')') ||
+	    sscanf(strrchr(text, ')') + 1, " %c", &state) != 1)
+		return 'Z';
+	return state;
+}
+
+/* Waits until a task sleeps in an ioctl; false if it ends instead. */
+static bool sleeps_in_ioctl(pid_t pid, pid_t tid)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	char path[64], text[256];
+	int number;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, nanosleep(&pause, NULL)) {
+		switch (task_state(pid, tid)) {
+		case 'Z':
+			return false;
+		case 'D':
+			if (!file_read(path, text, sizeof(text)) &&
+			    sscanf(text, "%d", &number) == 1 && number == SYS_ioctl)
+				return true;
+		}
+	}
+	return false;
+}
+
+FIXTURE(parallel)
+{
+	struct client c;
+	int fd;
+	char *memory;
+	struct stall stall;
+	struct call map;	/* of the memory that stalls */
+	long available;
+	long pins;
+};
+
+/* A map of SIZE at IOVA that stands still. */
+FIXTURE_SETUP(parallel)
+{
+	self->pins = pins_held();
+	self->stall.fd = -1;
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->fd = self->c.container;
+	self->memory = memory_new(SIZE);
+	ASSERT_NE(NULL, self->memory);
+	self->available = dma_available(self->fd);
+	if (stall_open(&self->stall, SIZE))
+		SKIP(return, "no userfaultfd: %s", strerror(errno));
+	self->map = (struct call){ .container = self->fd, .vaddr = self->stall.at, .iova = IOVA,
+				   .size = SIZE };
+	ASSERT_EQ(0, pthread_create(&self->map.thread, NULL, map_thread, &self->map));
+	if (stall_wait(&self->stall))
+		return;
+	pthread_join(self->map.thread, NULL);
+	self->map.thread = 0;
+	ASSERT_EQ(EFAULT, self->map.error);
+	SKIP(return, "this kernel does not let the pages of a long-term pin wait");
+}
+
+/* Lets the map on, which succeeds. */
+static long long map_ends(struct stall *stall, struct call *map)
+{
+	if (!map->thread)
+		return -1;
+	stall_release(stall);
+	pthread_join(map->thread, NULL);
+	map->thread = 0;
+	return map->result;
+}
+
+FIXTURE_TEARDOWN(parallel)
+{
+	map_ends(&self->stall, &self->map);
+	client_close(&self->c);
+	stall_close(&self->stall);
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(self->pins));
+}
+
+/* Maps and unmaps of other IOVAs go on while one map stands still. */
+TEST_F(parallel, disjoint_maps)
+{
+	struct call other = { .container = self->fd, .vaddr = self->memory, .iova = 2 * IOVA,
+			      .size = SIZE };
+
+	/* Of another thread, of this one, and right beside the one that stands. */
+	ASSERT_EQ(0, pthread_create(&other.thread, NULL, map_thread, &other));
+	ASSERT_EQ(0, pthread_join(other.thread, NULL));
+	EXPECT_EQ(0, other.result);
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA - SIZE, SIZE));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA + SIZE, SIZE));
+	EXPECT_EQ((long)(3 * SIZE / KIB), locked_kib());
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA - SIZE, SIZE));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
+	EXPECT_EQ(0, map_ends(&self->stall, &self->map));
+	EXPECT_EQ((long)(2 * SIZE / KIB), locked_kib());
+	EXPECT_EQ((long long)(2 * SIZE), dma_unmap(self->fd, 0, IOVA, 2 * SIZE));
+}
+
+/* Information does not wait, and counts the mapping that is on its way; so does tracking. */
+TEST_F(parallel, information)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = {
+		.argsz = sizeof(dirty),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	EXPECT_EQ(1, ioctl(self->fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
+	EXPECT_OK(ioctl(self->fd, VFIO_IOMMU_DIRTY_PAGES, &dirty));
+}
+
+/* The IOVAs of the mapping are taken from the start: EEXIST at once, for whatever overlaps. */
+TEST_F(parallel, overlap)
+{
+	EXPECT_ERRNO(EEXIST, dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	EXPECT_ERRNO(EEXIST, dma_map_rw(self->fd, self->memory, IOVA + SIZE - PAGE, SIZE));
+	EXPECT_ERRNO(EEXIST, dma_map_rw(self->fd, self->memory, IOVA - PAGE, 2 * PAGE));
+}
+
+/* An unmap of the range waits for the map, and then takes it. Others go on meanwhile. */
+TEST_F(parallel, unmap_waits)
+{
+	struct call unmap = { .container = self->fd, .iova = IOVA - SIZE, .size = 4 * SIZE };
+
+	ASSERT_EQ(0, pthread_create(&unmap.thread, NULL, unmap_thread, &unmap));
+	while (!__atomic_load_n(&unmap.tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	EXPECT_TRUE(sleeps_in_ioctl(getpid(), unmap.tid));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, SIZE));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	EXPECT_EQ(0, map_ends(&self->stall, &self->map));
+	ASSERT_EQ(0, pthread_join(unmap.thread, NULL));
+	EXPECT_EQ((long long)SIZE, unmap.result);
+	EXPECT_EQ(self->available, dma_available(self->fd));
+}
+
+/* A process that waits in an unmap can be killed; the map is none the worse for it. */
+TEST_F(parallel, waiting_unmap_is_killed)
+{
+	pid_t child;
+	int status;
+
+	child = fork();
+	if (!child) {
+		dma_unmap(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0);
+		_exit(1);
+	}
+	EXPECT_TRUE(sleeps_in_ioctl(child, child));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	EXPECT_EQ(0, map_ends(&self->stall, &self->map));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+}
+
+/* ---- a process that is killed while it maps ---- */
+
+FIXTURE(killed)
+{
+	struct client c;
+	int fd;
+	__u8 *memory;
+	long available;
+	long pins;
+};
+
+FIXTURE_SETUP(killed)
+{
+	self->pins = pins_held();
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->fd = self->c.container;
+	ASSERT_OK(edu_start(&self->c));
+	self->memory = (void *)memory_new(2 * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	memset(self->memory, 0x5a, PAGE);
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, 2 * PAGE));
+	self->available = dma_available(self->fd);
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+	client_close(&self->c);
+	EXPECT_TRUE(pins_become(self->pins));
+}
+
+/* Others of the container see nothing of it: their DMA works, the range is free, no pin is left. */
+#define EXPECT_ALL_IS_WELL() do {					\
+	EXPECT_TRUE(pins_become(self->pins + 2));			\
+	EXPECT_EQ(self->available, dma_available(self->fd));		\
+	EXPECT_EQ((long)(2 * PAGE / KIB), locked_kib());		\
+	ASSERT_OK(edu_from_memory(&self->c, IOVA, 0, 256));		\
+	ASSERT_OK(edu_to_memory(&self->c, IOVA + PAGE, 0, 256));	\
+	EXPECT_EQ(0, memcmp(self->memory, self->memory + PAGE, 256));	\
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));	\
+} while (0)
+
+/* Milliseconds that a process took to leave after SIGKILL. */
+static long kill_and_wait(pid_t child)
+{
+	struct timespec from, to;
+	int status;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+}
+
+/*
+ * In the middle of the pin of 64 GiB, by far more than the machine has: killed when some of it is
+ * pinned, long before it ends. A mapping of all of that would fail.
+ */
+TEST_F(killed, large_map)
+{
+	const __u64 size = 64 * GIB;
+	long took;
+	pid_t child;
+
+	child = fork();
+	if (!child) {
+		/* The same 4 MiB, thousands of times; so it is pinned without much memory. */
+		char *at = mmap(NULL, size, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		int file = memfd_create("killed", 0);
+
+		if (at == MAP_FAILED || ftruncate(file, 4 * MIB))
+			_exit(2);
+		for (__u64 done = 0; done < size; done += 4 * MIB)
+			if (mmap(at + done, 4 * MIB, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED)
+				_exit(3);
+		_exit(dma_map_rw(self->fd, at, 4 * GIB, size) ? errno : 0);
+	}
+	for (int tries = 0; tries < PATIENCE_MS && pins_held() < self->pins + 8192; tries++)
+		usleep(1000);
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	took = kill_and_wait(child);
+	TH_LOG("left after %ld ms", took);
+	EXPECT_GT(PATIENCE_MS, took);
+	EXPECT_ALL_IS_WELL();
+}
+
+/* While a page fault of its own holds it up for ever. */
+TEST_F(killed, stalled_map)
+{
+	pid_t child;
+	long took;
+
+	child = fork();
+	if (!child) {
+		struct stall stall;
+
+		if (stall_open(&stall, SIZE))
+			_exit(2);
+		_exit(dma_map_rw(self->fd, stall.at, 3 * IOVA, SIZE) ? errno : 0);
+	}
+	if (!sleeps_in_ioctl(child, child)) {
+		kill_and_wait(child);
+		SKIP(return, "this kernel does not let the pages of a long-term pin wait");
+	}
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	took = kill_and_wait(child);
+	TH_LOG("left after %ld ms", took);
+	EXPECT_GT(PATIENCE_MS, took);
+	EXPECT_ALL_IS_WELL();
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
