@@ -20,8 +20,8 @@ static int extension(int container, unsigned long number)
 }
 
 /*
- * The numbers that a container answers for with 1, in their order: all others give 0. DMA_CC depends
- * on the IOMMU and has a test of its own.
+ * The numbers that a container answers for with 1, in their order: all others give 0. DMA_CC
+ * depends on the IOMMU and has a test of its own.
  */
 static const char *extensions(int container)
 {
@@ -79,7 +79,8 @@ static int unset(const struct client *c)
 }
 
 /*
- * Without a backend all backends are asked, with one it alone. A group alone changes nothing. After the last one has left all is as before.
+ * Without a backend all backends are asked, with one it alone. A group alone changes nothing. After
+ * the last one has left all is as before.
  */
 TEST_F(container, extensions)
 {
@@ -112,8 +113,8 @@ TEST_F(container, refused_types)
 }
 
 /*
- * An extension that is no IOMMU is no type for SET_IOMMU: EINVAL from the backend, which is asked as
- * its CHECK_EXTENSION says 1.
+ * An extension that is no IOMMU is no type for SET_IOMMU: EINVAL from the backend, which is asked
+ * as its CHECK_EXTENSION says 1.
  */
 TEST_F(container, extension_is_no_type)
 {
