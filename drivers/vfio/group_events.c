@@ -40,7 +40,7 @@ static const struct group_event group_events[] = {
 	{ BUS_NOTIFY_BOUND_DRIVER, "BOUND" },
 	{ BUS_NOTIFY_UNBIND_DRIVER, "UNBIND" },
 	{ BUS_NOTIFY_UNBOUND_DRIVER, "UNBOUND" },
-	{ BUS_NOTIFY_DRIVER_NOT_BOUND, "NOTBOUND", "could not be bound to a driver of the host" },
+	{ BUS_NOTIFY_DRIVER_NOT_BOUND, "NOTBOUND", "could not be bound to a driver" },
 };
 
 static void group_tell(struct vfio_group *group, const struct group_event *event,

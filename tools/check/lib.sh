@@ -35,11 +35,30 @@ verdict() {
 	return $status
 }
 
-# selftests KERNEL [OPTION...]: boot it, run every program, add up what the last line says.
+# selftests KERNEL [OPTION...]: boot it as each machine of the table, run the machine's programs, add
+# up what their last lines say. Where coverage is set, it becomes a folder of what each machine gives.
 selftests() {
-	local log=$build/logs/selftests-${1##*/}.log sum status=0
+	local machine programs options
 
-	"$vm/run" -k "$1" --testbed -t 1500 "${@:2}" -- "$vm/../run.sh" >"$log" 2>&1 || status=$?
+	while IFS='|' read -r machine programs options <&3; do
+		[[ $machine == \#* ]] && continue
+		read -r machine <<<"$machine"
+		read -r -a options <<<"$options"
+		if [ -n "${coverage-}" ]; then
+			mkdir -p "$coverage/$machine"
+			options+=(--out "$coverage/$machine")
+		fi
+		[ "$machine" = default ] || echo "  machine $machine:"
+		selftests_on "$machine" "$1" "${options[@]}" "${@:2}"
+	done 3<"$vm/machines"
+}
+
+# selftests_on MACHINE KERNEL OPTION...
+selftests_on() {
+	local log=$build/logs/selftests-${2##*/}.log sum status=0
+
+	[ "$1" = default ] || log=${log%.log}-$1.log
+	"$vm/run" -k "$2" -t 1500 "${@:3}" -- "$vm/../run.sh" --machine "$1" >"$log" 2>&1 || status=$?
 	sum=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
 	if [ -n "$sum" ]; then
 		grep -E '^(ok|not ok) ' "$log" | sed 's/^/  /' || true

@@ -5,10 +5,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <kselftest_harness.h>
-#include <linux/netlink.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -106,33 +103,10 @@ TEST_F(bind, device_class)
 /* Waits for a uevent of the group's node. */
 static int wait_for_uevent(int socket, const char *action, int group)
 {
-	struct pollfd poll_fd = { .fd = socket, .events = POLLIN };
-	char message[4096], wanted[64];
-	ssize_t got;
+	char wanted[64];
 
 	snprintf(wanted, sizeof(wanted), "%s@/devices/virtual/vfio/%d", action, group);
-	while (poll(&poll_fd, 1, PATIENCE_MS) > 0) {
-		got = recv(socket, message, sizeof(message) - 1, 0);
-		if (got <= 0)
-			return -1;
-		message[got] = 0;
-		if (!strcmp(message, wanted))
-			return 0;
-	}
-	errno = ETIMEDOUT;
-	return -1;
-}
-
-static int uevent_socket(void)
-{
-	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
-
-	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return uevent_wait(socket, (const char * const []){ wanted, NULL });
 }
 
 /*
@@ -141,7 +115,7 @@ static int uevent_socket(void)
  */
 TEST_F(bind, usable_at_uevent)
 {
-	int socket = uevent_socket();
+	int socket = uevent_open();
 	struct client c;
 	int status;
 	pid_t child;

@@ -343,5 +343,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, IVSHMEM };
 
+	log_announce("RLIMIT_MEMLOCK|dma_entry_limit");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh [PROGRAM...]: load the modules, run each self-test of build/selftests and say how it went,
-# in KTAP. Meant for the virtual machine, where vm/run --testbed provides the devices.
+# run.sh [--machine NAME | PROGRAM...]: load the modules, run self-tests of build/selftests and say how
+# it went, in KTAP. Meant for the virtual machine, where vm/run --testbed provides the devices. Which
+# programs a machine runs is in vm/machines; without arguments it is the machine "default".
 #
 # A program fails when a test case of it fails, when it ends without the results its plan promised,
-# when it takes longer than the settings allow, and when the kernel complained meanwhile. At the end
-# the modules are taken out and, where the kernel has kmemleak, nothing may have leaked. The last
-# line counts test cases: "N passed, N failed, N skipped".
+# when it takes longer than the settings allow, and when the kernel complained meanwhile. A message
+# about vfio that is a warning or worse is a complaint, unless the program announced it by a line
+# "selftest provokes: REGEX" in the log. At the end the modules are taken out and, where the kernel
+# has kmemleak, nothing may have leaked. The last line counts test cases: "N passed, N failed, N
+# skipped".
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,8 +22,8 @@ kmemleak=/sys/kernel/debug/kmemleak
 [ ! -e $kmemleak ] || timeout=$((timeout * 5))
 
 passed=0 failed=0 skipped=0
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+output=$(mktemp) log=$(mktemp) announced=$(mktemp)
+trap 'rm -f "$output" "$log" "$announced"' EXIT
 
 # What a kernel says when something is wrong. RCU stalls and slow clocks are the emulation's doing.
 complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockdep|trying)'
@@ -29,12 +32,15 @@ complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
 
 mark() { echo "selftest: $1" >/dev/kmsg; }
 
-# complained MARK: print what the kernel has complained about since then, if anything; a line of
-# ours of level "error" or worse counts as well.
+# complained MARK: print what the kernel has complained about since then, if anything. That the
+# modules are not the kernel's own is no complaint of ours.
 complained() {
-	dmesg -r | tac | sed "/selftest: $1\$/q" | tac |
-		grep -E "$complaints|^<[0-3]>.*vfio" |
-		grep -vE 'selftest: |rcu.*stall' | head -n 5
+	dmesg -r | tac | sed "/selftest: $1\$/q" | tac >"$log"
+	{ echo 'loading out-of-tree module'; sed -n 's/.*selftest provokes: //p' "$log"; } >"$announced"
+	{
+		grep -E "$complaints" "$log" | grep -vE 'selftest[: ]|rcu.*stall'
+		grep -E '^<[0-4]>.*vfio' "$log" | grep -vEf "$announced"
+	} | head -n 5
 }
 
 # fail_too WHAT: one more failure, of the program as a whole.
@@ -137,9 +143,32 @@ coverage() {
 	done
 }
 
-# The one that takes the modules out comes last.
-[ $# -gt 0 ] || set -- $(ls "$programs_dir"/*_test | grep -v /module_test) "$programs_dir/module_test"
-[ -x "$1" ] || { echo "Bail out! no self-tests in $programs_dir: make selftests"; exit 1; }
+# programs_of MACHINE: paths of its programs. "rest" are those that no machine names; the one that
+# takes the modules out comes last.
+programs_of() {
+	local machine programs name all
+
+	all=" $(grep -v '^#' "$here/vm/machines" | cut -d'|' -f2 | tr '\n\t' '  ') "
+	while IFS='|' read -r machine programs _; do
+		[ "${machine%%[[:blank:]]*}" = "$1" ] || continue
+		for name in $programs; do
+			[ "$name" != rest ] || continue
+			echo "$programs_dir/$name"
+		done
+		[[ " $programs " == *" rest "* ]] || continue
+		for name in "$programs_dir"/*_test; do
+			[[ $all == *" ${name##*/} "* ]] || echo "$name"
+		done
+	done <"$here/vm/machines" | sort | awk '/module_test$/ { last = $0; next } { print }
+		END { if (last) print last }'
+}
+
+[ $# -gt 0 ] || set -- --machine default
+if [ "$1" = --machine ]; then
+	mapfile -t programs < <(programs_of "$2")
+	set -- "${programs[@]}"
+fi
+[ -x "${1-}" ] || { echo "Bail out! no self-tests in $programs_dir: make selftests"; exit 1; }
 [ ! -e $kmemleak ] || { echo scan >$kmemleak && echo clear >$kmemleak; }
 
 echo "KTAP version 1"

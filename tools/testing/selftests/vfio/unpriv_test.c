@@ -133,5 +133,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };
 
+	log_announce("RLIMIT_MEMLOCK");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -194,6 +194,15 @@ int irq_disable(int device, __u32 index);
 int event_new(void);
 long event_wait(int fd, int milliseconds);
 
+/* log.c */
+int log_announce(const char *pattern);
+int log_open(void);
+bool log_has(int log, const char *text);
+
+/* uevent.c */
+int uevent_open(void);
+int uevent_wait(int socket, const char * const *strings);
+
 /* edu.c: the teaching device of QEMU */
 #define EDU_IDENTITY		0x00
 #define EDU_IDENTITY_MASK	0x000000ff

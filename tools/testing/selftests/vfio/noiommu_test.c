@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that no IOMMU watches: offered only where the administrator insists, to those who may do
+ * anything already, with a warning, and never together with devices that are watched.
+ *
+ * To be run on a machine without an IOMMU, and on one with an edu device that its IOMMU does not
+ * see.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/capability.h>
+#include <linux/pci_regs.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "lib/check.h"
+
+#define ALLOWED		"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define TAINT_USER	0x40
+#define NOT_SUPPORTED	524 /* the kernel's ENOTSUPP, which has no name here */
+
+/* The first edu device that is in no group, or in one that was made up. */
+static int find_unwatched(struct pci_func *func)
+{
+	char path[128], name[32] = "";
+
+	for (int nth = 0; !pci_find(EDU, nth, func); nth++) {
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", func->group);
+		if (func->group < 0 || (!file_read(path, name, sizeof(name)) &&
+					!strcmp(name, "vfio-noiommu")))
+			return 0;
+	}
+	errno = ENOENT;
+	return -1;
+}
+
+static int unwatched_open(const struct pci_func *func)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", func->group);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Gives one capability up for good. */
+static int drop_rawio(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -1;
+	data[0].effective &= ~(1U << CAP_SYS_RAWIO);
+	data[0].permitted &= ~(1U << CAP_SYS_RAWIO);
+	return syscall(SYS_capset, &head, data);
+}
+
+static unsigned long taint(void)
+{
+	char text[32] = "0";
+
+	file_read("/proc/sys/kernel/tainted", text, sizeof(text));
+	return strtoul(text, NULL, 10);
+}
+
+/* The device is bound to nothing, and the parameter is as it is when the module is loaded. */
+FIXTURE(noiommu)
+{
+	struct client c;
+};
+
+FIXTURE_SETUP(noiommu)
+{
+	self->c.container = -1;
+	self->c.group = -1;
+	self->c.device = -1;
+	if (find_unwatched(&self->c.func))
+		SKIP(return, "every device %s is watched by an IOMMU", test_device_name(EDU));
+	ASSERT_OK(pci_unbind(&self->c.func));
+	ASSERT_OK(file_write(ALLOWED, "N"));
+}
+
+FIXTURE_TEARDOWN(noiommu)
+{
+	client_close(&self->c);
+	pci_unbind(&self->c.func);
+	file_write(ALLOWED, "N");
+}
+
+/* Binds the device with the administrator's consent and opens an empty container and the group. */
+static int bind_and_open(struct client *c)
+{
+	if (file_write(ALLOWED, "Y") || pci_bind(&c->func, "vfio-pci") || find_unwatched(&c->func))
+		return -1;
+	c->container = container_open();
+	c->group = unwatched_open(&c->func);
+	return c->container < 0 || c->group < 0 ? -1 : 0;
+}
+
+static int open_whole(struct client *c)
+{
+	if (bind_and_open(c) || group_set_container(c->group, c->container) ||
+	    ioctl(c->container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU))
+		return -1;
+	c->device = group_get_device(c->group, c->func.bdf);
+	return c->device < 0 ? -1 : client_read_regions(c);
+}
+
+/* Without the parameter nothing of it is there: the device is refused, and the extension is 0. */
+TEST_F(noiommu, off_by_default)
+{
+	int container = container_open();
+
+	EXPECT_ERRNO(ENODEV, pci_bind(&self->c.func, "vfio-pci"));
+	ASSERT_OK(find_unwatched(&self->c.func));
+	EXPECT_EQ(-1, self->c.func.group);
+	EXPECT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
+	ASSERT_OK(file_write(ALLOWED, "Y"));
+	EXPECT_EQ(1, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
+	close(container);
+}
+
+/* Binding makes a group up, says so in the log and taints the kernel; unbinding takes it away. */
+TEST_F(noiommu, group)
+{
+	int log = log_open(), number;
+	char path[128], wanted[128];
+	struct stat node;
+
+	ASSERT_OK(file_write(ALLOWED, "Y"));
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	ASSERT_OK(find_unwatched(&self->c.func));
+	number = self->c.func.group;
+	ASSERT_LE(0, number);
+	snprintf(wanted, sizeof(wanted), "%s: given to users without an IOMMU", self->c.func.bdf);
+	EXPECT_TRUE(log_has(log, wanted));
+	EXPECT_EQ(TAINT_USER, taint() & TAINT_USER);
+
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", number);
+	ASSERT_EQ(0, stat(path, &node));
+	EXPECT_TRUE(S_ISCHR(node.st_mode));
+	EXPECT_EQ(0600, node.st_mode & 07777);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", number);
+	EXPECT_ERRNO(ENOENT, stat(path, &node));
+	snprintf(path, sizeof(path), "/sys/class/vfio/noiommu-%d/state", number);
+	EXPECT_OK(file_read(path, wanted, sizeof(wanted)));
+	EXPECT_STREQ("free", wanted);
+
+	ASSERT_OK(pci_unbind(&self->c.func));
+	EXPECT_ERRNO(ENOENT, stat(path, &node));
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", number);
+	EXPECT_ERRNO(ENOENT, stat(path, &node));
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", number);
+	EXPECT_ERRNO(ENOENT, stat(path, &node));
+	ASSERT_OK(find_unwatched(&self->c.func));
+	EXPECT_EQ(-1, self->c.func.group);
+	close(log);
+}
+
+/* Every step needs CAP_SYS_RAWIO: EPERM. */
+TEST_F(noiommu, needs_rawio_to_open)
+{
+	ASSERT_OK(bind_and_open(&self->c));
+	fd_close(&self->c.group);
+	ASSERT_OK(drop_rawio());
+	EXPECT_ERRNO(EPERM, unwatched_open(&self->c.func));
+}
+
+TEST_F(noiommu, needs_rawio_to_set_container)
+{
+	ASSERT_OK(bind_and_open(&self->c));
+	ASSERT_OK(drop_rawio());
+	EXPECT_ERRNO(EPERM, group_set_container(self->c.group, self->c.container));
+}
+
+TEST_F(noiommu, needs_rawio_to_set_iommu)
+{
+	ASSERT_OK(bind_and_open(&self->c));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(drop_rawio());
+	EXPECT_ERRNO(EPERM, ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_ERRNO(EINVAL, group_get_device(self->c.group, self->c.func.bdf));
+}
+
+/* A group has one opener, is viable, and says when it is in a container. */
+TEST_F(noiommu, status)
+{
+	__u32 flags = 0;
+
+	ASSERT_OK(bind_and_open(&self->c));
+	EXPECT_ERRNO(EBUSY, unwatched_open(&self->c.func));
+	EXPECT_OK(group_status(self->c.group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	EXPECT_OK(group_status(self->c.group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET, flags);
+	EXPECT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+}
+
+/* Its container has no other backend, and that maps nothing: its ioctls are all ENOTTY. */
+TEST_F(noiommu, backend)
+{
+	static const int others[] = { VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_UNMAP_ALL,
+				      VFIO_DMA_CC_IOMMU, VFIO_UPDATE_VADDR };
+	int container;
+	char page;
+
+	ASSERT_OK(bind_and_open(&self->c));
+	container = self->c.container;
+	ASSERT_OK(group_set_container(self->c.group, container));
+	EXPECT_EQ(1, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		EXPECT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, others[i]));
+		EXPECT_ERRNO(ENODEV, ioctl(container, VFIO_SET_IOMMU, others[i]));
+	}
+	EXPECT_ERRNO(EINVAL, group_get_device(self->c.group, self->c.func.bdf));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, &page, 0, PAGE));
+
+	ASSERT_OK(ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(VFIO_API_VERSION, ioctl(container, VFIO_GET_API_VERSION));
+	EXPECT_EQ(1, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		EXPECT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, others[i]));
+	EXPECT_ERRNO(ENOTTY, dma_map_rw(container, &page, 0, PAGE));
+	EXPECT_ERRNO(ENOTTY, dma_unmap(container, 0, 0, PAGE));
+	EXPECT_ERRNO(ENOTTY, ioctl(container, VFIO_IOMMU_GET_INFO, &page));
+	EXPECT_ERRNO(ENOTTY, ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &page));
+}
+
+/* The parameter taken back: what is bound stays, but no container gets the backend any more. */
+TEST_F(noiommu, parameter_taken_back)
+{
+	ASSERT_OK(bind_and_open(&self->c));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(file_write(ALLOWED, "N"));
+	EXPECT_ERRNO(ENODEV, ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+}
+
+/* Each open of the device is told, with the process that did it. */
+TEST_F(noiommu, open_is_told)
+{
+	int log = log_open();
+	char wanted[128];
+
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "daredevil"));
+	ASSERT_OK(open_whole(&self->c));
+	snprintf(wanted, sizeof(wanted), "%s: opened without an IOMMU by %d daredevil",
+		 self->c.func.bdf, getpid());
+	EXPECT_TRUE(log_has(log, wanted));
+	close(log);
+}
+
+/* Registers work, and the device's interrupt arrives: by message and by its line. */
+TEST_F(noiommu, registers_and_interrupts)
+{
+	static const __u32 kinds[] = { VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX };
+	__s32 event = event_new();
+	int error;
+
+	ASSERT_OK(open_whole(&self->c));
+	ASSERT_OK(edu_start(&self->c));
+	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0x12345678));
+	EXPECT_EQ(~0x12345678U, bar_read32(&self->c, 0, EDU_LIVENESS));
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		error = ERRNO_OF(irq_events(self->c.device, kinds[i], 0, 1, &event));
+		if (error == NOT_SUPPORTED)
+			SKIP(return, "the interrupt remapping does not know the device either");
+		ASSERT_EQ(0, error);
+		ASSERT_OK(edu_raise(&self->c));
+		EXPECT_EQ(1, event_wait(event, PATIENCE_MS));
+		ASSERT_OK(edu_lower(&self->c));
+		ASSERT_OK(irq_disable(self->c.device, kinds[i]));
+	}
+}
+
+/* While a device is open the group stays in its container, whatever is closed first. */
+TEST_F(noiommu, order_of_closing)
+{
+	ASSERT_OK(open_whole(&self->c));
+	EXPECT_ERRNO(EBUSY, ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+	fd_close(&self->c.container);
+	fd_close(&self->c.group);
+	EXPECT_ERRNO(EBUSY, unwatched_open(&self->c.func));
+	EXPECT_EQ(0x1234, config_read(&self->c, 0, 2));
+	fd_close(&self->c.device);
+	self->c.group = unwatched_open(&self->c.func);
+	EXPECT_LE(0, self->c.group);
+}
+
+/* The group's fd outlives the device's binding: ENODEV. */
+TEST_F(noiommu, dead)
+{
+	__u32 flags;
+
+	ASSERT_OK(bind_and_open(&self->c));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(pci_unbind(&self->c.func));
+	EXPECT_ERRNO(ENODEV, group_status(self->c.group, &flags));
+	EXPECT_ERRNO(ENODEV, group_set_container(self->c.group, self->c.container));
+	EXPECT_ERRNO(EINVAL, ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+}
+
+/* Watched and unwatched groups are in no container together: EPERM, whichever comes first. */
+TEST_F(noiommu, never_mixed)
+{
+	struct client watched;
+
+	ASSERT_OK(bind_and_open(&self->c));
+	if (pci_find(EDU, 0, &watched.func) || !strcmp(watched.func.bdf, self->c.func.bdf))
+		SKIP(return, "no device %s that an IOMMU watches", test_device_name(EDU));
+	ASSERT_OK(pci_bind(&watched.func, "vfio-pci"));
+	ASSERT_OK(client_open_group(&watched, EDU, 0));
+
+	ASSERT_OK(group_set_container(watched.group, self->c.container));
+	EXPECT_EQ(0, ioctl(self->c.container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
+	EXPECT_ERRNO(ENODEV, ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_ERRNO(EPERM, group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EPERM, group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(watched.group, VFIO_GROUP_UNSET_CONTAINER));
+
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	EXPECT_ERRNO(EPERM, group_set_container(watched.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_ERRNO(EPERM, group_set_container(watched.group, self->c.container));
+	EXPECT_OK(group_set_container(watched.group, watched.container));
+	client_close(&watched);
+	EXPECT_OK(pci_unbind(&watched.func));
+}
+
+int main(int argc, char **argv)
+{
+	/* The second is the driver core's: that a device was refused. */
+	log_announce("without an IOMMU|probe .*failed with error -22");
+	return test_harness_run(argc, argv);
+}
