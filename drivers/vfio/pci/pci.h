@@ -71,6 +71,8 @@ struct vfio_pci_bar {
  * @disabled_by_command: the user set INTx Disable in the command register; @lock
  * @held: the device is reset or asleep; @lock
  * @fire: the unmask eventfd found the line asserted, and its thread is to signal that; @lock
+ * @loops: unmasks since @loops_until - 1 s that no program made; @lock
+ * @loops_until: when @loops starts anew, in jiffies; @lock
  * @trigger: signalled on each interrupt; trigger.c, set under irq_lock
  * @unmask: user's eventfd that unmasks; irq_lock
  * @name: in /proc/interrupts; irq_lock
@@ -86,6 +88,8 @@ struct vfio_pci_intx {
 	bool disabled_by_command;
 	bool held;
 	bool fire;
+	unsigned int loops;
+	unsigned long loops_until;
 	struct eventfd_ctx __rcu *trigger;
 	struct vfio_virqfd *unmask;
 	char *name;
@@ -97,9 +101,12 @@ struct vfio_pci_intx {
 /**
  * struct vfio_pci_msi - msi.c: message-signalled interrupts, MSI or MSI-X
  * @vectors: those with an eventfd, by number; irq_lock
+ * @masked: bitmap of the vectors that the user masked, NULL while no kind is enabled; irq_lock
  * @nr_vectors: allocated when the kind was enabled, 0 while none is; irq_lock
  * @msix: the kind is MSI-X; irq_lock
+ * @one_by_one: a vector is allocated with its eventfd and freed with it; irq_lock
  * @max_msi: vectors that the MSI capability offers; open state
+ * @can_mask_msi: the MSI capability can mask each of them; open state
  * @max_msix: entries of the MSI-X table; open state
  * @table_bar: BAR that holds the MSI-X table; open state
  * @table_offset: of the MSI-X table in that BAR; open state
@@ -107,9 +114,12 @@ struct vfio_pci_intx {
  */
 struct vfio_pci_msi {
 	struct xarray vectors;
+	unsigned long *masked;
 	unsigned int nr_vectors;
 	bool msix;
+	bool one_by_one;
 	unsigned int max_msi;
+	bool can_mask_msi;
 	unsigned int max_msix;
 	u8 table_bar;
 	u32 table_offset;
@@ -227,6 +237,7 @@ int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, b
 void vfio_pci_msi_disable(struct vfio_pci_device *vpci);
 int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		     struct eventfd_ctx *eventfd);
+void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool mask);
 void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
 
 /* power.c: vfio_pci_set_power_state() opens the window itself, _locked() is called inside it */
