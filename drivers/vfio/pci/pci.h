@@ -38,6 +38,7 @@
 
 struct eventfd_ctx;
 struct pci_saved_state;
+struct task_struct;
 
 /**
  * struct vfio_pci_bar - bar.c: one base address register
@@ -151,6 +152,8 @@ struct vfio_pci_msi {
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
  * @low_power: power.c: the user lets the device sleep, and maps no BAR; memory_lock, written
  * @asleep: power.c: suspended by runtime PM; memory_lock, written
+ * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
+ * @frozen: reset.c: an error cut the function off until it was reset; memory_lock, written
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
@@ -186,6 +189,8 @@ struct vfio_pci_device {
 	struct eventfd_ctx *wakeup;
 	bool low_power;
 	bool asleep;
+	struct task_struct *resetter;
+	bool frozen;
 	bool can_reset;
 	bool needs_reset;
 	bool leaving;
@@ -213,6 +218,7 @@ bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);
 u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set);
 u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci);
@@ -254,7 +260,9 @@ int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void *data);
 extern const struct dev_pm_ops vfio_pci_pm_ops;
 
 /* reset.c: opens the window itself */
+extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
+void vfio_pci_thaw(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call);
