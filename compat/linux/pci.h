@@ -21,6 +21,10 @@ static inline struct msi_map pci_msix_alloc_irq_at(struct pci_dev *pdev, unsigne
 {
 	return (struct msi_map){ .index = -EOPNOTSUPP };
 }
+
+static inline void pci_msix_free_irq(struct pci_dev *pdev, struct msi_map map)
+{
+}
 #endif
 
 /* Since 6.7. */

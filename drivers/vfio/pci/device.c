@@ -29,17 +29,22 @@ static int device_prepare_reset(struct vfio_pci_device *vpci)
 	return 0;
 }
 
+/* Not while somebody resets the function, who keeps its state in the same place. */
 static int device_save_state(struct vfio_pci_device *vpci)
 {
+	down_write(&vpci->memory_lock);
 	pci_save_state(vpci->pdev);
 	vpci->saved_state = pci_store_saved_state(vpci->pdev);
+	up_write(&vpci->memory_lock);
 	return vpci->saved_state ? 0 : -ENOMEM;
 }
 
 static void device_restore_state(struct vfio_pci_device *vpci)
 {
+	down_write(&vpci->memory_lock);
 	pci_load_and_free_saved_state(vpci->pdev, &vpci->saved_state);
 	pci_restore_state(vpci->pdev);
+	up_write(&vpci->memory_lock);
 }
 
 /* What is known to work from here on: the user's view, then the way to hardware. */
@@ -56,6 +61,7 @@ static int device_open_parts(struct vfio_pci_device *vpci)
 
 	/* Look for the first time whether memory is decoded. */
 	vfio_pci_quiesce(vpci);
+	vfio_pci_thaw(vpci);
 	vfio_pci_resume(vpci);
 	return 0;
 }

@@ -177,9 +177,15 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 
 	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
 	WRITE_ONCE(vpci->leaving, true);
-	/* There is nothing to be handed back in good order of hardware that was pulled out. */
-	if (pci_channel_offline(pdev))
+	/*
+	 * Hardware that was pulled out decodes no memory: no page of it stays mapped. And there is
+	 * nothing of it to be handed back in good order.
+	 */
+	if (pci_dev_is_disconnected(pdev)) {
+		vfio_pci_quiesce(vpci);
+		vfio_pci_resume(vpci);
 		vfio_revoke_after_set(&vpci->vdev, 0);
+	}
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);
@@ -192,19 +198,6 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
 }
-
-/* An uncorrectable error: tell the user, who alone knows what it means. */
-static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
-{
-	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
-
-	vfio_pci_trigger_fire(&vpci->err_trigger);
-	return PCI_ERS_RESULT_CAN_RECOVER;
-}
-
-static const struct pci_error_handlers vfio_pci_error_handlers = {
-	.error_detected = vfio_pci_error_detected,
-};
 
 /* Matches everything, but only by driver_override: user space finds us by the alias it makes. */
 static const struct pci_device_id vfio_pci_table[] = {

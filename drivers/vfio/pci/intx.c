@@ -15,6 +15,12 @@
  * up.
  *
  * A device that masks by the command register and has no handler installed is kept masked.
+ *
+ * The user's unmask eventfd may be one that the kernel signals: another device's, or the very one
+ * that the line fires. A line that stays asserted then goes round and round with nobody to serve
+ * the device. A program that unmasks pays with its own time and may do so as fast as it can; the
+ * others may MAX_LOOPS times a second. Beyond that the line is left masked until a program unmasks
+ * it.
  */
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>
@@ -22,6 +28,9 @@
 #include <linux/slab.h>
 
 #include "pci.h"
+
+/* Unmasks within a second that no program makes. */
+#define MAX_LOOPS	1000
 
 static void intx_close_line(struct vfio_pci_device *vpci)
 {
@@ -122,7 +131,6 @@ void vfio_pci_intx_open(struct vfio_pci_device *vpci)
 	struct vfio_pci_intx *intx = &vpci->intx;
 
 	intx->disabled_by_command = false;
-	intx->held = false;
 	intx->use_command = !intx->hidden && !vpci->no_command_mask &&
 			    pci_intx_mask_supported(vpci->pdev);
 	vfio_pci_intx_quiet(vpci);
@@ -207,6 +215,7 @@ int vfio_pci_intx_enable(struct vfio_pci_device *vpci, struct eventfd_ctx *event
 	intx->masked = false;
 	intx->blocked = true;
 	intx->fire = false;
+	intx->loops = 0;
 	ret = intx_request(vpci);
 	if (ret) {
 		kfree(intx->name);
@@ -337,6 +346,36 @@ void vfio_pci_intx_unhold(struct vfio_pci_device *vpci)
 	intx_change(vpci, &vpci->intx.held, false);
 }
 
+/* May whoever signalled the unmask eventfd unmask the line? */
+static bool intx_may_unmask(struct vfio_pci_intx *intx)
+{
+	lockdep_assert_held(&intx->lock);
+
+	if (in_task() && !(current->flags & PF_KTHREAD))
+		return true;
+	if (!intx->loops || time_after_eq(jiffies, intx->loops_until)) {
+		intx->loops = 0;
+		intx->loops_until = jiffies + HZ;
+	}
+	return intx->loops++ < MAX_LOOPS;
+}
+
+/* Returns whether an interrupt was found pending, as intx_apply() does. */
+static bool intx_unmask_by_event(struct vfio_pci_device *vpci)
+{
+	struct vfio_pci_intx *intx = &vpci->intx;
+
+	lockdep_assert_held(&intx->lock);
+
+	if (intx_may_unmask(intx)) {
+		intx->masked = false;
+		return intx_apply(vpci);
+	}
+	dev_notice_ratelimited(&vpci->pdev->dev,
+			       "INTx fires again and again and nobody serves it, left masked\n");
+	return false;
+}
+
 /* The eventfd's wait queue is locked: no eventfd may be signalled here. */
 static bool intx_unmask_now(void *owner, void *data)
 {
@@ -350,8 +389,7 @@ static bool intx_unmask_now(void *owner, void *data)
 		return true;
 
 	spin_lock_irqsave(&intx->lock, flags);
-	intx->masked = false;
-	pending = intx_apply(vpci);
+	pending = intx_unmask_by_event(vpci);
 	if (pending)
 		intx->fire = true;
 	spin_unlock_irqrestore(&intx->lock, flags);
@@ -366,12 +404,8 @@ static void intx_unmask_later(void *owner, void *data)
 	bool fire;
 
 	spin_lock_irq(&intx->lock);
-	fire = intx->fire;
+	fire = intx->fire || intx_unmask_by_event(vpci);
 	intx->fire = false;
-	if (!fire) {
-		intx->masked = false;
-		fire = intx_apply(vpci);
-	}
 	spin_unlock_irq(&intx->lock);
 	if (fire)
 		vfio_pci_trigger_fire(&intx->trigger);

@@ -142,9 +142,12 @@ err_put:
 	return ERR_CAST(error);
 }
 
-/* References move to the vectors. On failure those up to the one that failed have none. */
+/*
+ * References move to the vectors. On failure those up to the one that failed, which is left in
+ * @failed, have none.
+ */
 static int msi_set_all(struct vfio_pci_device *vpci, u32 start, u32 count,
-		       struct eventfd_ctx **eventfds)
+		       struct eventfd_ctx **eventfds, u32 *failed)
 {
 	int ret;
 	u32 i;
@@ -157,6 +160,7 @@ static int msi_set_all(struct vfio_pci_device *vpci, u32 start, u32 count,
 	return 0;
 
 err_clear:
+	*failed = start + i;
 	eventfds_put(eventfds, i, count);
 	while (i--)
 		vfio_pci_msi_set(vpci, start + i, NULL);
@@ -167,6 +171,7 @@ static int msi_enable_and_set(struct vfio_pci_device *vpci,
 			      const struct vfio_irq_request *request,
 			      struct eventfd_ctx **eventfds)
 {
+	u32 failed;
 	int ret;
 
 	ret = vfio_pci_msi_enable(vpci, request->start + request->count,
@@ -175,16 +180,19 @@ static int msi_enable_and_set(struct vfio_pci_device *vpci,
 		eventfds_put(eventfds, 0, request->count);
 		return ret;
 	}
-	ret = msi_set_all(vpci, request->start, request->count, eventfds);
-	if (ret)
-		vfio_pci_msi_disable(vpci);
-	return ret;
+	ret = msi_set_all(vpci, request->start, request->count, eventfds, &failed);
+	if (!ret)
+		return 0;
+	vfio_pci_msi_disable(vpci);
+	/* Whoever asks for more than there is learns how many he can have. */
+	return ret == -ENOSPC && failed ? failed : ret;
 }
 
 static int msi_set_eventfds(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
 {
 	bool active = vpci->irq_index == request->index;
 	struct eventfd_ctx **eventfds;
+	u32 failed;
 	int ret;
 
 	if (!request->count)
@@ -193,7 +201,7 @@ static int msi_set_eventfds(struct vfio_pci_device *vpci, const struct vfio_irq_
 	if (IS_ERR(eventfds))
 		return PTR_ERR(eventfds);
 	if (active)
-		ret = msi_set_all(vpci, request->start, request->count, eventfds);
+		ret = msi_set_all(vpci, request->start, request->count, eventfds, &failed);
 	else
 		ret = msi_enable_and_set(vpci, request, eventfds);
 	kvfree(eventfds);
@@ -220,6 +228,37 @@ static long irq_msi_trigger(struct vfio_pci_device *vpci, const struct vfio_irq_
 			vfio_pci_msi_fire(vpci, request->start + i);
 	}
 	return 0;
+}
+
+static bool msi_can_mask(const struct vfio_pci_device *vpci, u32 index)
+{
+	return index == VFIO_PCI_MSIX_IRQ_INDEX || vpci->msi.can_mask_msi;
+}
+
+static long msi_mask_all(struct vfio_pci_device *vpci, const struct vfio_irq_request *request,
+			 bool mask)
+{
+	u32 i;
+
+	if (request->fds || !msi_can_mask(vpci, request->index))
+		return -ENOTTY;
+	if (vpci->irq_index != request->index)
+		return -EINVAL;
+	for (i = 0; i < request->count; i++) {
+		if (request_selects(request, i))
+			vfio_pci_msi_mask(vpci, request->start + i, mask);
+	}
+	return 0;
+}
+
+static long irq_msi_mask(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
+{
+	return msi_mask_all(vpci, request, true);
+}
+
+static long irq_msi_unmask(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
+{
+	return msi_mask_all(vpci, request, false);
 }
 
 /* ---- errors and requests ---- */
@@ -280,8 +319,11 @@ static irq_cell * const cells[VFIO_PCI_NUM_IRQS][NR_IRQ_ACTIONS] = {
 		[IRQ_UNMASK] = irq_intx_unmask,
 		[IRQ_TRIGGER] = irq_intx_trigger,
 	},
-	[VFIO_PCI_MSI_IRQ_INDEX] = { [IRQ_TRIGGER] = irq_msi_trigger },
-	[VFIO_PCI_MSIX_IRQ_INDEX] = { [IRQ_TRIGGER] = irq_msi_trigger },
+	[VFIO_PCI_MSI_IRQ_INDEX ... VFIO_PCI_MSIX_IRQ_INDEX] = {
+		[IRQ_MASK] = irq_msi_mask,
+		[IRQ_UNMASK] = irq_msi_unmask,
+		[IRQ_TRIGGER] = irq_msi_trigger,
+	},
 	[VFIO_PCI_ERR_IRQ_INDEX] = { [IRQ_TRIGGER] = irq_err_trigger },
 	[VFIO_PCI_REQ_IRQ_INDEX] = { [IRQ_TRIGGER] = irq_req_trigger },
 };
@@ -333,11 +375,18 @@ u32 vfio_pci_irq_count(struct vfio_device *device, u32 index)
  */
 u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index)
 {
-	if (index == VFIO_PCI_INTX_IRQ_INDEX)
+	const u32 fixed = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+
+	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
 		return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-	if (index == VFIO_PCI_MSIX_IRQ_INDEX && pci_msix_can_alloc_dyn(vpci->pdev))
-		return VFIO_IRQ_INFO_EVENTFD;
-	return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		return msi_can_mask(vpci, index) ? fixed | VFIO_IRQ_INFO_MASKABLE : fixed;
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE;
+	default:
+		return fixed;
+	}
 }
 
 /**
@@ -361,10 +410,12 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
 		return -ENOTTY;
 
 	mutex_lock(&vpci->irq_lock);
-	if (request->index == VFIO_PCI_MSIX_IRQ_INDEX) {
-		/* The MSI-X table is in the device's memory: nobody puts it to sleep meanwhile. */
+	if (request->index == VFIO_PCI_MSI_IRQ_INDEX ||
+	    request->index == VFIO_PCI_MSIX_IRQ_INDEX) {
+		/* The message goes to a device that is awake: nobody puts it to sleep meanwhile. */
 		mutex_lock(&vpci->config_lock);
-		ret = vfio_pci_set_power_state(vpci, PCI_D0);
+		ret = vpci->pdev->current_state == PCI_D0 ? 0 :
+		      vfio_pci_set_power_state(vpci, PCI_D0);
 		if (!ret)
 			ret = cell(vpci, request);
 		mutex_unlock(&vpci->config_lock);

@@ -44,7 +44,8 @@ static bool memory_decoded(struct vfio_pci_device *vpci)
 	struct pci_dev *pdev = vpci->pdev;
 	u16 command;
 
-	if (vpci->asleep || pdev->current_state != PCI_D0)
+	if (vpci->asleep || vpci->frozen || pdev->current_state != PCI_D0 ||
+	    pci_dev_is_disconnected(pdev))
 		return false;
 	if (config->virt && config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY)
 		return config->shadow[PCI_COMMAND] & PCI_COMMAND_MEMORY;
@@ -79,8 +80,8 @@ void vfio_pci_quiesce(struct vfio_pci_device *vpci)
  * vfio_pci_quiesce_in_set - open the windows of several devices
  * @vpci: one of them
  *
- * Several memory_locks may be held at a time only by the holder of the lock of the set, so there is
- * no order among them to keep.
+ * Several memory_locks are held at a time by the holder of the lock of the set, or by the host for
+ * a reset of its own. Both take them in the order of the PCI tree.
  *
  * Context: as vfio_pci_quiesce(); the lock of the device's set is held.
  */
@@ -89,6 +90,22 @@ void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci)
 	lockdep_assert_held(&vpci->vdev.set->lock);
 
 	down_write_nest_lock(&vpci->memory_lock, &vpci->vdev.set->lock);
+	memory_zap(vpci);
+}
+
+/**
+ * vfio_pci_quiesce_for_host - open the window for a reset by somebody else
+ * @vpci: the device
+ *
+ * He may reset many functions at once, and opens their windows in the order of the PCI tree.
+ *
+ * Context: as vfio_pci_quiesce(); the lock of the driver core's device is held.
+ */
+void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci)
+{
+	device_lock_assert(&vpci->pdev->dev);
+
+	down_write_nest_lock(&vpci->memory_lock, &vpci->pdev->dev.mutex);
 	memory_zap(vpci);
 }
 

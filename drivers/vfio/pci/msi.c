@@ -2,25 +2,36 @@
 /*
  * MSI and MSI-X.
  *
- * A kind is enabled with a number of vectors; a vector with an eventfd has a handler, the others
- * are allocated and silent. With MSI-X, where the kernel can, vectors beyond those allocated at
- * first are added later without disturbing the others. A vector whose eventfd is taken away stays
- * allocated until the kind is disabled.
+ * A vector has a handler, and so takes up an interrupt of the host's processors, while it has an
+ * eventfd. What else it costs is a number:
  *
- * A vector's handler needs no lock: its eventfd is exchanged only while the handler is removed, or
- * behind synchronize_irq(). Each vector with an eventfd is offered as a producer to KVM, which may
- * have the hardware deliver it straight into a guest; if that fails, interrupts take the long way.
+ * - MSI-X where the kernel can allocate vectors one by one: none without an eventfd.
+ * - MSI-X elsewhere: the whole table is allocated when the kind is enabled, since it could not grow
+ *   later without losing the interrupts of vectors at work. A large table costs numbers, and
+ *   entries of the IOMMU's remapping table, that may never be used.
+ * - MSI: as many as were asked for when it was enabled, because its vectors are one block.
+ *
+ * A vector's handler needs no lock: its eventfd is exchanged behind synchronize_irq(). Each vector
+ * with an eventfd is offered as a producer to KVM, which may have the hardware deliver it straight
+ * into a guest; if that fails, interrupts take the long way.
+ *
+ * The user may mask vectors. The mask is that of the hardware, so what the device wants to send
+ * meanwhile is pending there and comes, once, when the vector is unmasked. A mask outlives the
+ * eventfd: a masked vector that is given one stays masked.
  *
  * The MSI-X table is in the device's memory, where a device that resets itself may lose it, and
  * where it cannot be reached while the user has decoding off. So the message is written anew before
- * a handler is installed, and decoding is on around whatever touches the table. Whether the user
+ * a handler is installed or if it was lost, and decoding is on around whatever touches the table.
+ * Whether the user
  * sees MSI enabled in config space is config.c's.
  *
  * All of this is under irq_lock.
  */
 #include <linux/bitfield.h>
+#include <linux/bitmap.h>
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/irqbypass.h>
 #include <linux/msi.h>
 #include <linux/slab.h>
@@ -29,6 +40,7 @@
 
 /**
  * struct msi_vector - a vector with an eventfd
+ * @index: in the table
  * @eventfd: signalled by the handler
  * @producer: for KVM
  * @paired: @producer is registered
@@ -36,6 +48,7 @@
  * @name: in /proc/interrupts
  */
 struct msi_vector {
+	unsigned int index;
 	struct eventfd_ctx *eventfd;
 	struct irq_bypass_producer producer;
 	bool paired;
@@ -65,12 +78,14 @@ void vfio_pci_msi_open(struct vfio_pci_device *vpci)
 	u16 flags = 0;
 
 	msi->max_msi = 0;
+	msi->can_mask_msi = false;
 	msi->max_msix = 0;
 	msi->table_size = 0;
 
 	if (pdev->msi_cap) {
 		pci_read_config_word(pdev, pdev->msi_cap + PCI_MSI_FLAGS, &flags);
 		msi->max_msi = 1 << FIELD_GET(PCI_MSI_FLAGS_QMASK, flags);
+		msi->can_mask_msi = flags & PCI_MSI_FLAGS_MASKBIT;
 	}
 	if (!pdev->msix_cap)
 		return;
@@ -111,6 +126,7 @@ static void vector_unpair(struct msi_vector *vector)
 
 static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {
+	bool masked = test_bit(vector->index, vpci->msi.masked);
 	struct msi_msg message;
 	u16 command;
 	int ret;
@@ -120,7 +136,10 @@ static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 		get_cached_msi_msg(vector->irq, &message);
 		pci_write_msi_msg(vector->irq, &message);
 	}
-	ret = request_irq(vector->irq, msi_handler, 0, vector->name, vector);
+	/* Masked for real when it is disabled. */
+	irq_set_status_flags(vector->irq, IRQ_DISABLE_UNLAZY);
+	ret = request_irq(vector->irq, msi_handler, masked ? IRQF_NO_AUTOEN : 0, vector->name,
+			  vector);
 	vfio_pci_decode_end(vpci, command);
 
 	if (!ret)
@@ -145,20 +164,31 @@ static void vector_free(struct msi_vector *vector)
 }
 
 /* The number of an allocated vector, or of one allocated now. */
-static int vector_number(struct vfio_pci_device *vpci, unsigned int index)
+static int number_get(struct vfio_pci_device *vpci, unsigned int index)
 {
 	struct msi_map map;
 	u16 command;
 	int irq;
 
-	irq = pci_irq_vector(vpci->pdev, index);
-	if (irq >= 0 || !vpci->msi.msix || !pci_msix_can_alloc_dyn(vpci->pdev))
-		return irq;
-
+	if (!vpci->msi.one_by_one) {
+		irq = pci_irq_vector(vpci->pdev, index);
+		return irq < 0 && vpci->msi.msix ? -ENOSPC : irq;
+	}
 	command = vfio_pci_decode_begin(vpci);
 	map = pci_msix_alloc_irq_at(vpci->pdev, index, NULL);
 	vfio_pci_decode_end(vpci, command);
 	return map.index < 0 ? map.index : map.virq;
+}
+
+static void number_put(struct vfio_pci_device *vpci, unsigned int index, int irq)
+{
+	u16 command;
+
+	if (!vpci->msi.one_by_one)
+		return;
+	command = vfio_pci_decode_begin(vpci);
+	pci_msix_free_irq(vpci->pdev, (struct msi_map){ .index = index, .virq = irq });
+	vfio_pci_decode_end(vpci, command);
 }
 
 static int vector_add(struct vfio_pci_device *vpci, unsigned int index,
@@ -170,25 +200,28 @@ static int vector_add(struct vfio_pci_device *vpci, unsigned int index,
 	vector = kzalloc(sizeof(*vector), GFP_KERNEL_ACCOUNT);
 	if (!vector)
 		return -ENOMEM;
+	vector->index = index;
 	vector->eventfd = eventfd;
 	vector->name = kasprintf(GFP_KERNEL_ACCOUNT, "vfio-msi%s[%u](%s)",
 				 vpci->msi.msix ? "x" : "", index, pci_name(vpci->pdev));
 	if (!vector->name)
 		goto err_free;
 
-	ret = vector_number(vpci, index);
+	ret = number_get(vpci, index);
 	if (ret < 0)
 		goto err_free;
 	vector->irq = ret;
 
 	ret = xa_insert(&vpci->msi.vectors, index, vector, GFP_KERNEL_ACCOUNT);
 	if (ret)
-		goto err_free;
+		goto err_number;
 	ret = vector_start(vpci, vector);
 	if (!ret)
 		return 0;
 
 	xa_erase(&vpci->msi.vectors, index);
+err_number:
+	number_put(vpci, index, vector->irq);
 err_free:
 	vector_free(vector);
 	return ret;
@@ -201,33 +234,34 @@ static void vector_remove(struct vfio_pci_device *vpci, unsigned int index)
 	if (!vector)
 		return;
 	vector_stop(vpci, vector);
+	number_put(vpci, index, vector->irq);
 	eventfd_ctx_put(vector->eventfd);
 	vector_free(vector);
 }
 
-/*
- * MSI-X: remove the handler and install it again, so that the message is restored. The vector is
- * masked in between, and what the device sends then is delivered afterwards.
- */
-static int vector_restart(struct vfio_pci_device *vpci, unsigned int index,
-			  struct eventfd_ctx *eventfd)
+/* Does the device still have the message that belongs to the vector? */
+static bool vector_is_lost(struct vfio_pci_device *vpci, const struct msi_vector *vector)
 {
-	struct msi_vector *vector = xa_load(&vpci->msi.vectors, index);
-	struct eventfd_ctx *old = vector->eventfd;
-	int ret;
+	const struct msi_desc *desc = irq_get_msi_desc(vector->irq);
+	struct msi_msg message;
+	void __iomem *entry;
+	u16 command;
+	bool lost;
 
-	vector_stop(vpci, vector);
-	vector->eventfd = eventfd;
-	ret = vector_start(vpci, vector);
-	eventfd_ctx_put(old);
-	if (ret) {
-		xa_erase(&vpci->msi.vectors, index);
-		vector_free(vector);
-	}
-	return ret;
+	if (!vpci->msi.msix)
+		return false;
+
+	command = vfio_pci_decode_begin(vpci);
+	get_cached_msi_msg(vector->irq, &message);
+	entry = desc->pci.mask_base + vector->index * PCI_MSIX_ENTRY_SIZE;
+	lost = readl(entry + PCI_MSIX_ENTRY_LOWER_ADDR) != message.address_lo ||
+	       readl(entry + PCI_MSIX_ENTRY_UPPER_ADDR) != message.address_hi ||
+	       readl(entry + PCI_MSIX_ENTRY_DATA) != message.data;
+	vfio_pci_decode_end(vpci, command);
+	return lost;
 }
 
-/* MSI need not be maskable, so the handler stays where it is. */
+/* The handler stays where it is, so no interrupt is lost. */
 static void vector_exchange(struct vfio_pci_device *vpci, struct msi_vector *vector,
 			    struct eventfd_ctx *eventfd)
 {
@@ -250,7 +284,8 @@ static void vector_exchange(struct vfio_pci_device *vpci, struct msi_vector *vec
  * On failure the vector has no eventfd.
  *
  * Context: process context, irq_lock held.
- * Return: 0, -EINVAL for a vector that was not allocated and cannot be now, -ENOMEM, -ENOSPC.
+ * Return: 0, -EINVAL for an MSI that was not allocated, -ENOSPC if the host has no vector left,
+ * -ENOMEM.
  */
 int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		     struct eventfd_ctx *eventfd)
@@ -264,12 +299,44 @@ int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		return 0;
 	}
 	vector = xa_load(&vpci->msi.vectors, index);
+	if (vector && !vector_is_lost(vpci, vector)) {
+		vector_exchange(vpci, vector, eventfd);
+		return 0;
+	}
+	vector_remove(vpci, index);
+	return vector_add(vpci, index, eventfd);
+}
+
+/**
+ * vfio_pci_msi_mask - mask or unmask a vector
+ * @vpci: the device; MSI or MSI-X is enabled, and can mask
+ * @index: the vector, with or without an eventfd
+ * @mask: mask it
+ *
+ * When this returns a masked vector's eventfd is no longer signalled by the device.
+ *
+ * Context: process context, irq_lock held; may sleep.
+ */
+void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool mask)
+{
+	struct msi_vector *vector;
+	u16 command;
+
+	lockdep_assert_held(&vpci->irq_lock);
+
+	if (test_bit(index, vpci->msi.masked) == mask)
+		return;
+	__assign_bit(index, vpci->msi.masked, mask);
+	vector = xa_load(&vpci->msi.vectors, index);
 	if (!vector)
-		return vector_add(vpci, index, eventfd);
-	if (vpci->msi.msix)
-		return vector_restart(vpci, index, eventfd);
-	vector_exchange(vpci, vector, eventfd);
-	return 0;
+		return;
+
+	command = vfio_pci_decode_begin(vpci);
+	if (mask)
+		disable_irq(vector->irq);
+	else
+		enable_irq(vector->irq);
+	vfio_pci_decode_end(vpci, command);
 }
 
 /**
@@ -292,10 +359,34 @@ void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index)
 
 /* ---- the kind ---- */
 
+/*
+ * Enable the kind in hardware, with at least @nr_vectors vectors, or with none where they come one
+ * by one. Returns how many there can be, or an error.
+ */
+static int kind_allocate(struct vfio_pci_device *vpci, unsigned int nr_vectors, bool msix,
+			 bool one_by_one)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	unsigned int wanted = one_by_one ? 1 : msix ? vpci->msi.max_msix : nr_vectors;
+	u16 command;
+	int ret;
+
+	command = vfio_pci_decode_begin(vpci);
+	ret = pci_alloc_irq_vectors(pdev, 1, wanted, msix ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
+	if (ret > 0 && one_by_one) {
+		pci_msix_free_irq(pdev, (struct msi_map){ .virq = pci_irq_vector(pdev, 0) });
+		ret = vpci->msi.max_msix;
+	} else if (ret > 0 && ret < nr_vectors) {
+		pci_free_irq_vectors(pdev);
+	}
+	vfio_pci_decode_end(vpci, command);
+	return ret;
+}
+
 /**
  * vfio_pci_msi_enable - enable MSI or MSI-X and allocate vectors
  * @vpci: the device; no interrupts are set up
- * @nr_vectors: how many, from 0 up
+ * @nr_vectors: how many, from 0 up, are needed now
  * @msix: which kind
  *
  * Context: process context, irq_lock held.
@@ -303,24 +394,25 @@ void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index)
  */
 int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, bool msix)
 {
-	struct pci_dev *pdev = vpci->pdev;
-	u16 command;
+	bool one_by_one = msix && pci_msix_can_alloc_dyn(vpci->pdev);
+	struct vfio_pci_msi *msi = &vpci->msi;
 	int ret;
 
 	lockdep_assert_held(&vpci->irq_lock);
 
-	command = vfio_pci_decode_begin(vpci);
-	ret = pci_alloc_irq_vectors(pdev, 1, nr_vectors, msix ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
-	if (ret > 0 && ret < nr_vectors)
-		pci_free_irq_vectors(pdev);
-	vfio_pci_decode_end(vpci, command);
-
+	msi->masked = bitmap_zalloc(msix ? msi->max_msix : msi->max_msi, GFP_KERNEL_ACCOUNT);
+	if (!msi->masked)
+		return -ENOMEM;
+	ret = kind_allocate(vpci, nr_vectors, msix, one_by_one);
 	if (ret < 0 || ret < nr_vectors) {
+		bitmap_free(msi->masked);
+		msi->masked = NULL;
 		vfio_pci_intx_quiet(vpci);
 		return ret;
 	}
-	vpci->msi.nr_vectors = nr_vectors;
-	vpci->msi.msix = msix;
+	msi->nr_vectors = ret;
+	msi->msix = msix;
+	msi->one_by_one = one_by_one;
 	vpci->irq_index = msix ? VFIO_PCI_MSIX_IRQ_INDEX : VFIO_PCI_MSI_IRQ_INDEX;
 	return 0;
 }
@@ -333,13 +425,14 @@ int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, b
  */
 void vfio_pci_msi_disable(struct vfio_pci_device *vpci)
 {
+	struct vfio_pci_msi *msi = &vpci->msi;
 	struct msi_vector *vector;
 	unsigned long index;
 	u16 command;
 
 	lockdep_assert_held(&vpci->irq_lock);
 
-	xa_for_each(&vpci->msi.vectors, index, vector)
+	xa_for_each(&msi->vectors, index, vector)
 		vector_remove(vpci, index);
 
 	command = vfio_pci_decode_begin(vpci);
@@ -347,6 +440,8 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpci)
 	vfio_pci_decode_end(vpci, command);
 	vfio_pci_intx_quiet(vpci);
 
-	vpci->msi.nr_vectors = 0;
+	bitmap_free(msi->masked);
+	msi->masked = NULL;
+	msi->nr_vectors = 0;
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 }

@@ -38,6 +38,7 @@
 
 struct eventfd_ctx;
 struct pci_saved_state;
+struct task_struct;
 
 /**
  * struct vfio_pci_bar - bar.c: one base address register
@@ -71,6 +72,8 @@ struct vfio_pci_bar {
  * @disabled_by_command: the user set INTx Disable in the command register; @lock
  * @held: the device is reset or asleep; @lock
  * @fire: the unmask eventfd found the line asserted, and its thread is to signal that; @lock
+ * @loops: unmasks since @loops_until - 1 s that no program made; @lock
+ * @loops_until: when @loops starts anew, in jiffies; @lock
  * @trigger: signalled on each interrupt; trigger.c, set under irq_lock
  * @unmask: user's eventfd that unmasks; irq_lock
  * @name: in /proc/interrupts; irq_lock
@@ -86,6 +89,8 @@ struct vfio_pci_intx {
 	bool disabled_by_command;
 	bool held;
 	bool fire;
+	unsigned int loops;
+	unsigned long loops_until;
 	struct eventfd_ctx __rcu *trigger;
 	struct vfio_virqfd *unmask;
 	char *name;
@@ -97,9 +102,12 @@ struct vfio_pci_intx {
 /**
  * struct vfio_pci_msi - msi.c: message-signalled interrupts, MSI or MSI-X
  * @vectors: those with an eventfd, by number; irq_lock
+ * @masked: bitmap of the vectors that the user masked, NULL while no kind is enabled; irq_lock
  * @nr_vectors: allocated when the kind was enabled, 0 while none is; irq_lock
  * @msix: the kind is MSI-X; irq_lock
+ * @one_by_one: a vector is allocated with its eventfd and freed with it; irq_lock
  * @max_msi: vectors that the MSI capability offers; open state
+ * @can_mask_msi: the MSI capability can mask each of them; open state
  * @max_msix: entries of the MSI-X table; open state
  * @table_bar: BAR that holds the MSI-X table; open state
  * @table_offset: of the MSI-X table in that BAR; open state
@@ -107,9 +115,12 @@ struct vfio_pci_intx {
  */
 struct vfio_pci_msi {
 	struct xarray vectors;
+	unsigned long *masked;
 	unsigned int nr_vectors;
 	bool msix;
+	bool one_by_one;
 	unsigned int max_msi;
+	bool can_mask_msi;
 	unsigned int max_msix;
 	u8 table_bar;
 	u32 table_offset;
@@ -141,6 +152,8 @@ struct vfio_pci_msi {
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
  * @low_power: power.c: the user lets the device sleep, and maps no BAR; memory_lock, written
  * @asleep: power.c: suspended by runtime PM; memory_lock, written
+ * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
+ * @frozen: reset.c: an error cut the function off until it was reset; memory_lock, written
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
@@ -176,6 +189,8 @@ struct vfio_pci_device {
 	struct eventfd_ctx *wakeup;
 	bool low_power;
 	bool asleep;
+	struct task_struct *resetter;
+	bool frozen;
 	bool can_reset;
 	bool needs_reset;
 	bool leaving;
@@ -203,6 +218,7 @@ bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);
 u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set);
 u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci);
@@ -227,6 +243,7 @@ int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, b
 void vfio_pci_msi_disable(struct vfio_pci_device *vpci);
 int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		     struct eventfd_ctx *eventfd);
+void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool mask);
 void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
 
 /* power.c: vfio_pci_set_power_state() opens the window itself, _locked() is called inside it */
@@ -243,7 +260,9 @@ int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void *data);
 extern const struct dev_pm_ops vfio_pci_pm_ops;
 
 /* reset.c: opens the window itself */
+extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
+void vfio_pci_thaw(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call);

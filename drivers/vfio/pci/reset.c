@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets: of one function, and of all functions that share a slot or a bus ("hot reset").
+ * Resets: of one function; of all functions that share a slot or a bus ("hot reset"); and those
+ * that others do to a function of ours, the administrator by sysfs or the recovery from an error.
  *
  * A reset is done in the window of memory.c, with the function in D0 and its INTx line held, and
- * leaves config space as it was: the PCI core saves and restores it. What is in the BARs' registers
- * is gone, which is the purpose.
+ * leaves config space as it was: the PCI core saves and restores it, and the messages of interrupts
+ * as well. What is in the BARs' registers is gone, which is the purpose.
  *
  * The PCI core wants the device's lock for a reset, which others hold for their own resets or while
  * they bind and unbind drivers. By the lock order it may only be tried for here. A failed try is
@@ -13,6 +14,12 @@
  * A hot reset reaches functions that the caller may not own, so a caller names groups, and each
  * function that is reached must be a device of ours in one of them. At the last close of a set the
  * driver owns all of it anyway.
+ *
+ * The PCI core tells us of each reset through the error handlers at the end, of our own ones too:
+ * then resetter says that the window is already open. Somebody else's reset has the window from
+ * reset_prepare() to reset_done(): users' accesses wait. Recovery from a fatal error may end
+ * without a word, so no lock is held over it: the function is frozen, accesses fail, until it has
+ * resumed or its user has reset it.
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -23,17 +30,54 @@
 #include "pci.h"
 
 #define RESET_PATIENCE_MS	1000
-#define RESET_PAUSE_MS		10
+#define RESET_PAUSE_US		1000
 
 /* Is it worth another try? Waits for it. */
-static bool reset_again(struct vfio_pci_device *vpci, int ret, unsigned int *waited_ms)
+static bool reset_again(struct vfio_pci_device *vpci, int ret, unsigned long deadline)
 {
-	if (ret != -EAGAIN || *waited_ms >= RESET_PATIENCE_MS || READ_ONCE(vpci->leaving) ||
+	if (ret != -EAGAIN || time_after(jiffies, deadline) || READ_ONCE(vpci->leaving) ||
 	    fatal_signal_pending(current))
 		return false;
-	msleep(RESET_PAUSE_MS);
-	*waited_ms += RESET_PAUSE_MS;
+	usleep_range(RESET_PAUSE_US / 2, RESET_PAUSE_US);
 	return true;
+}
+
+static unsigned long reset_deadline(void)
+{
+	return jiffies + msecs_to_jiffies(RESET_PATIENCE_MS);
+}
+
+/* Inside the window: what every reset begins and ends with. */
+static int reset_enter(struct vfio_pci_device *vpci)
+{
+	vfio_pci_intx_hold(vpci);
+	vpci->resetter = current;
+	return vfio_pci_set_power_state_locked(vpci, PCI_D0);
+}
+
+static void reset_leave(struct vfio_pci_device *vpci, bool done)
+{
+	vpci->resetter = NULL;
+	if (done)
+		vpci->frozen = false;
+	if (!vpci->frozen)
+		vfio_pci_intx_unhold(vpci);
+}
+
+/**
+ * vfio_pci_thaw - an error is over, or its user is another one
+ * @vpci: the device
+ *
+ * Context: process context, memory_lock held for writing.
+ */
+void vfio_pci_thaw(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (!vpci->frozen)
+		return;
+	vpci->frozen = false;
+	vfio_pci_intx_unhold(vpci);
 }
 
 /* ---- one function ---- */
@@ -43,11 +87,10 @@ static int reset_function_once(struct vfio_pci_device *vpci)
 	int ret;
 
 	vfio_pci_quiesce(vpci);
-	vfio_pci_intx_hold(vpci);
-	ret = vfio_pci_set_power_state_locked(vpci, PCI_D0);
+	ret = reset_enter(vpci);
 	if (!ret)
 		ret = pci_try_reset_function(vpci->pdev);
-	vfio_pci_intx_unhold(vpci);
+	reset_leave(vpci, !ret);
 	vfio_pci_resume(vpci);
 	return ret;
 }
@@ -62,14 +105,14 @@ static int reset_function_once(struct vfio_pci_device *vpci)
  */
 int vfio_pci_reset_function(struct vfio_pci_device *vpci)
 {
-	unsigned int waited_ms = 0;
+	unsigned long deadline = reset_deadline();
 	int ret;
 
 	if (!pci_device_is_present(vpci->pdev))
 		return -ENODEV;
 	do {
 		ret = reset_function_once(vpci);
-	} while (reset_again(vpci, ret, &waited_ms));
+	} while (reset_again(vpci, ret, deadline));
 	return ret;
 }
 
@@ -164,6 +207,7 @@ static int hot_reset_list(struct hot_reset *hot, struct pci_dev *pdev)
 	return 0;
 }
 
+/* Brings the set into the order of the PCI tree as well, in which its windows are opened. */
 static int hot_reset_check(struct hot_reset *hot, struct pci_dev *pdev)
 {
 	struct vfio_device *device;
@@ -171,8 +215,10 @@ static int hot_reset_check(struct hot_reset *hot, struct pci_dev *pdev)
 	lockdep_assert_held(&hot->set->lock);
 
 	list_for_each_entry(device, &hot->set->devices, set_node) {
-		if (to_vfio_pci(device)->pdev == pdev)
+		if (to_vfio_pci(device)->pdev == pdev) {
+			list_move_tail(&device->set_node, &hot->set->devices);
 			return 0;
+		}
 	}
 	return -EINVAL;
 }
@@ -213,14 +259,13 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 
 	list_for_each_entry(device, &set->devices, set_node) {
 		vfio_pci_quiesce_in_set(to_vfio_pci(device));
-		vfio_pci_intx_hold(to_vfio_pci(device));
-		vfio_pci_set_power_state_locked(to_vfio_pci(device), PCI_D0);
+		reset_enter(to_vfio_pci(device));
 	}
 
 	ret = pci_reset_bus(pdev);
 
 	list_for_each_entry(device, &set->devices, set_node) {
-		vfio_pci_intx_unhold(to_vfio_pci(device));
+		reset_leave(to_vfio_pci(device), !ret);
 		vfio_pci_resume(to_vfio_pci(device));
 	}
 	return ret;
@@ -231,7 +276,7 @@ static int set_reset(struct vfio_pci_device *vpci)
 {
 	struct vfio_device_set *set = vpci->vdev.set;
 	struct vfio_device *device;
-	unsigned int waited_ms = 0;
+	unsigned long deadline = reset_deadline();
 	int ret;
 
 	lockdep_assert_held(&set->lock);
@@ -241,7 +286,7 @@ static int set_reset(struct vfio_pci_device *vpci)
 		return ret;
 	do {
 		ret = set_reset_once(set, vpci->pdev);
-	} while (reset_again(vpci, ret, &waited_ms));
+	} while (reset_again(vpci, ret, deadline));
 
 	list_for_each_entry(device, &set->devices, set_node)
 		to_vfio_pci(device)->needs_reset &= !!ret;
@@ -276,7 +321,8 @@ void vfio_pci_reset_set(struct vfio_pci_device *vpci)
 	struct vfio_device_set *set = vpci->vdev.set;
 	struct hot_reset hot = { .set = set };
 
-	if (vfio_device_set_open_count(set) || !set_needs_reset(set))
+	if (vfio_device_set_open_count(set) || !set_needs_reset(set) ||
+	    pci_dev_is_disconnected(vpci->pdev))
 		return;
 	if (hot_reset_probe(&hot, vpci->pdev) || hot_reset_walk(&hot, hot_reset_check))
 		return;
@@ -425,3 +471,101 @@ long vfio_pci_hot_reset(void *owner, struct vfio_call *call)
 	kfree(groups);
 	return ret;
 }
+
+/* ---- resets by others, errors ---- */
+
+/* The device's lock is held from here to reset_done(), so the driver stays bound. */
+static void host_reset_prepare(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	if (READ_ONCE(vpci->resetter) == current)
+		return;
+	pm_runtime_get_sync(&pdev->dev);
+	vfio_pci_quiesce_for_host(vpci);
+	vfio_pci_intx_hold(vpci);
+	vfio_pci_set_power_state_locked(vpci, PCI_D0);
+}
+
+static void host_reset_done(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	if (READ_ONCE(vpci->resetter) == current)
+		return;
+	if (vpci->config.shadow)
+		dev_info_ratelimited(&pdev->dev, "reset by the host while in use\n");
+	vpci->frozen = false;
+	vfio_pci_intx_unhold(vpci);
+	vfio_pci_resume(vpci);
+	pm_runtime_put(&pdev->dev);
+}
+
+/*
+ * The link is about to be reset: keep config space for error_restore(). If it cannot be read any
+ * more, that from before the first open has to do.
+ */
+static void error_freeze(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+
+	vfio_pci_quiesce(vpci);
+	if (!vpci->frozen) {
+		vpci->frozen = true;
+		vfio_pci_intx_hold(vpci);
+		if (pci_device_is_present(pdev))
+			pci_save_state(pdev);
+		else
+			pci_load_saved_state(pdev, vpci->saved_state);
+	}
+	vfio_pci_resume(vpci);
+}
+
+/* An uncorrectable error: tell the user, who alone knows what it means. */
+static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+	pci_ers_result_t result = PCI_ERS_RESULT_CAN_RECOVER;
+
+	if (state == pci_channel_io_frozen) {
+		error_freeze(vpci);
+		result = PCI_ERS_RESULT_NEED_RESET;
+	} else if (state == pci_channel_io_perm_failure) {
+		/* Now it does not decode memory either. */
+		vfio_pci_quiesce(vpci);
+		vfio_pci_resume(vpci);
+		result = PCI_ERS_RESULT_DISCONNECT;
+	}
+	vfio_pci_trigger_fire(&vpci->err_trigger);
+	return result;
+}
+
+static pci_ers_result_t error_restore(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	if (!pci_device_is_present(pdev))
+		return PCI_ERS_RESULT_DISCONNECT;
+	vfio_pci_quiesce(vpci);
+	pci_restore_state(pdev);
+	vfio_pci_intx_sync(vpci);
+	vfio_pci_resume(vpci);
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
+static void error_resume(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+
+	vfio_pci_quiesce(vpci);
+	vfio_pci_thaw(vpci);
+	vfio_pci_resume(vpci);
+}
+
+const struct pci_error_handlers vfio_pci_error_handlers = {
+	.error_detected = error_detected,
+	.slot_reset = error_restore,
+	.resume = error_resume,
+	.reset_prepare = host_reset_prepare,
+	.reset_done = host_reset_done,
+};
