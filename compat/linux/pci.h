@@ -23,6 +23,14 @@ static inline struct msi_map pci_msix_alloc_irq_at(struct pci_dev *pdev, unsigne
 }
 #endif
 
+/* The driver that a function must have was the bus's own affair before 7.0 (or a backport). */
+#ifndef COMPAT_HAS_DRIVER_OVERRIDE
+static inline int device_set_driver_override(struct device *dev, const char *name)
+{
+	return driver_set_override(dev, &to_pci_dev(dev)->driver_override, name, strlen(name));
+}
+#endif
+
 /* Since 6.7. */
 #ifndef COMPAT_HAS_PCI_IS_VGA
 static inline bool pci_is_vga(struct pci_dev *pdev)

@@ -80,8 +80,10 @@ static int device_open(struct vfio_device *device)
 	if (ret)
 		goto err_disable;
 	ret = device_open_parts(vpci);
-	if (!ret)
+	if (!ret) {
+		vfio_pci_sriov_open(vpci);
 		return 0;
+	}
 
 	device_restore_state(vpci);
 err_disable:
@@ -100,6 +102,7 @@ static void device_close(struct vfio_device *device)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 	struct pci_dev *pdev = vpci->pdev;
 
+	vfio_pci_sriov_close(vpci);
 	vfio_pci_power_wake(vpci);
 	pci_clear_master(pdev);
 	vfio_pci_irqs_close(vpci);
@@ -358,6 +361,12 @@ static const struct vfio_ioctl device_ioctls[] = {
 
 static const struct vfio_feature device_features[] = {
 	{
+		.id = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.min = sizeof(uuid_t),
+		.present = vfio_pci_sriov_is_pf,
+		.handler = vfio_pci_sriov_set_token,
+	}, {
 		.id = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
 		.ops = VFIO_DEVICE_FEATURE_SET,
 		.handler = vfio_pci_low_power_enter,
@@ -388,18 +397,21 @@ static int device_init(struct vfio_device *device)
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 	spin_lock_init(&vpci->intx.lock);
 	xa_init(&vpci->msi.vectors);
+	INIT_LIST_HEAD(&vpci->sriov.node);
 	return 0;
 }
 
-/* Names are a BDF and, behind a blank, options, of which this device knows none. */
+/* Names are a BDF and, behind a blank, options. */
 static int device_match(struct vfio_device *device, char *name)
 {
-	const char *own = pci_name(to_vfio_pci(device)->pdev);
-	size_t length = strlen(own);
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+	size_t length = strlen(pci_name(vpci->pdev));
+	int ret;
 
-	if (strncmp(name, own, length) || (name[length] && name[length] != ' '))
+	if (strncmp(name, pci_name(vpci->pdev), length) || (name[length] && name[length] != ' '))
 		return 0;
-	return *skip_spaces(name + length) ? -EINVAL : 1;
+	ret = vfio_pci_sriov_match(vpci, name + length);
+	return ret ? ret : 1;
 }
 
 static void device_request(struct vfio_device *device, unsigned int count)

@@ -26,6 +26,10 @@ static bool disable_idle_d3;
 module_param(disable_idle_d3, bool, 0644);
 MODULE_PARM_DESC(disable_idle_d3, "Keep unused devices in D0. Counts when a device is bound");
 
+static bool enable_sriov;
+module_param(enable_sriov, bool, 0644);
+MODULE_PARM_DESC(enable_sriov, "Let VFs be made of PFs that are bound to this driver; their users need the PF's token");
+
 static bool disable_denylist;
 module_param(disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist, "Take devices known to be unsafe in a user's hands");
@@ -157,10 +161,12 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_vga;
 	vfio_pci_power_probe(vpci, disable_idle_d3);
+	vfio_pci_sriov_probe(vpci);
 	ret = vfio_register_group_dev(&vpci->vdev);
 	if (!ret)
 		return 0;
 
+	vfio_pci_sriov_remove(vpci);
 	vfio_pci_power_remove(vpci);
 	set_leave(vpci);
 err_vga:
@@ -177,6 +183,7 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 
 	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
 	WRITE_ONCE(vpci->leaving, true);
+	vfio_pci_sriov_remove(vpci);
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);
@@ -188,6 +195,14 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	vga_leave(pdev);
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
+}
+
+/* VFs can be taken away in any case. */
+static int vfio_pci_configure_vfs(struct pci_dev *pdev, int nr_vfs)
+{
+	if (nr_vfs && !enable_sriov)
+		return -ENOENT;
+	return vfio_pci_sriov_configure(pci_get_drvdata(pdev), nr_vfs);
 }
 
 /* An uncorrectable error: tell the user, who alone knows what it means. */
@@ -215,6 +230,7 @@ static struct pci_driver vfio_pci_driver = {
 	.id_table = vfio_pci_table,
 	.probe = vfio_pci_probe,
 	.remove = vfio_pci_remove,
+	.sriov_configure = vfio_pci_configure_vfs,
 	.err_handler = &vfio_pci_error_handlers,
 	.driver.pm = &vfio_pci_pm_ops,
 	.driver_managed_dma = true,
@@ -257,9 +273,14 @@ static int __init vfio_pci_init(void)
 {
 	int ret;
 
-	ret = pci_register_driver(&vfio_pci_driver);
+	ret = vfio_pci_sriov_init();
 	if (ret)
 		return ret;
+	ret = pci_register_driver(&vfio_pci_driver);
+	if (ret) {
+		vfio_pci_sriov_exit();
+		return ret;
+	}
 	ids_add();
 	if (disable_denylist)
 		pr_warn("the denylist is not in force\n");
@@ -269,6 +290,7 @@ static int __init vfio_pci_init(void)
 static void __exit vfio_pci_exit(void)
 {
 	pci_unregister_driver(&vfio_pci_driver);
+	vfio_pci_sriov_exit();
 }
 
 module_init(vfio_pci_init);

@@ -25,6 +25,7 @@
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/uuid.h>
 #include <linux/vfio.h>
 #include <linux/xarray.h>
 
@@ -117,6 +118,22 @@ struct vfio_pci_msi {
 };
 
 /**
+ * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
+ * @node: of a PF: in the list of PFs; pfs_lock
+ * @token: of a PF: whoever opens one of its VFs says it; pfs_lock
+ * @nr_open: of a PF: how many of its VFs are open; pfs_lock
+ * @on: of a PF: it has VFs, or is about to; memory_lock, written, under device_lock
+ * @pf: of a VF: its PF if that is ours, which it then is as long as the VF is; set at probe
+ */
+struct vfio_pci_sriov {
+	struct list_head node;
+	uuid_t token;
+	unsigned int nr_open;
+	bool on;
+	struct vfio_pci_device *pf;
+};
+
+/**
  * struct vfio_pci_device - one PCI function bound to vfio-pci
  * @vdev: the core's part; first member
  * @pdev: the function; immutable
@@ -136,6 +153,7 @@ struct vfio_pci_msi {
  * @msi: msi.c
  * @err_trigger: signalled on an uncorrectable error; trigger.c, set under irq_lock
  * @req_trigger: signalled when the host wants the device back; trigger.c, set under irq_lock
+ * @sriov: sriov.c
  * @saved_state: config space as it was before the first open, restored by the last close
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
@@ -170,6 +188,8 @@ struct vfio_pci_device {
 	struct vfio_pci_msi msi;
 	struct eventfd_ctx __rcu *err_trigger;
 	struct eventfd_ctx __rcu *req_trigger;
+
+	struct vfio_pci_sriov sriov;
 
 	struct pci_saved_state *saved_state;
 	struct pci_saved_state *pm_state;
@@ -242,6 +262,18 @@ int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void __u
 				    size_t size);
 int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void __user *data, size_t size);
 extern const struct dev_pm_ops vfio_pci_pm_ops;
+
+/* sriov.c */
+void vfio_pci_sriov_probe(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_remove(struct vfio_pci_device *vpci);
+int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs);
+int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options);
+void vfio_pci_sriov_open(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_close(struct vfio_pci_device *vpci);
+bool vfio_pci_sriov_is_pf(struct vfio_device *device);
+int vfio_pci_sriov_set_token(struct vfio_device *device, u32 op, void __user *data, size_t size);
+int vfio_pci_sriov_init(void);
+void vfio_pci_sriov_exit(void);
 
 /* reset.c: opens the window itself */
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
