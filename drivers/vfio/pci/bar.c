@@ -4,15 +4,14 @@
  *
  * Every BAR is claimed and mapped when the device is opened; one that somebody else has claimed
  * keeps its error, and only it. read() and write() go in pieces through a small buffer in the
- * kernel: the device is touched under memory_lock, the user's memory is not. Accesses are as wide
- * as alignment and length allow, 8 bytes at most, and each is one access to the device.
+ * kernel: the device is touched under memory_lock, the user's memory is not. The accesses
+ * themselves are in io.c.
  *
  * The MSI-X table belongs to the kernel: read() gives 0xff there and write() nothing. A mapping of
  * the BAR does show it; interrupt remapping makes that harmless.
  *
  * Mappings are in mmap.c, writes by eventfds in ioeventfd.c.
  */
-#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -22,94 +21,6 @@
 /* Touched per taking of memory_lock; a power of two, so that no aligned access is cut. */
 #define BAR_PIECE	256
 #define ROM_PIECE	SZ_1K
-
-/* ---- accesses ---- */
-
-/**
- * struct io_span - what a piece of read() or write() may touch
- * @io: kernel mapping of offset 0
- * @width: widest access in bytes
- * @hole: first offset that is not to be touched
- * @hole_end: end of those
- */
-struct io_span {
-	void __iomem *io;
-	unsigned int width;
-	u64 hole;
-	u64 hole_end;
-};
-
-static unsigned int io_width(const struct io_span *span, u64 offset, size_t count)
-{
-	unsigned int width = span->width;
-
-	while (width > 1 && (offset % width || count < width))
-		width /= 2;
-	return width;
-}
-
-/* Widths divide both ends of the hole, so an access is inside or outside. */
-static bool io_in_hole(const struct io_span *span, u64 offset)
-{
-	return offset >= span->hole && offset < span->hole_end;
-}
-
-/* Devices are little-endian, and so is what the user sees. */
-static void io_read_one(void __iomem *io, u8 *to, unsigned int width)
-{
-	__le64 value;
-
-	if (width == 8)
-		value = cpu_to_le64(readq(io));
-	else if (width == 4)
-		value = cpu_to_le64(ioread32(io));
-	else if (width == 2)
-		value = cpu_to_le64(ioread16(io));
-	else
-		value = cpu_to_le64(ioread8(io));
-	memcpy(to, &value, width);
-}
-
-static void io_write_one(void __iomem *io, const u8 *from, unsigned int width)
-{
-	__le64 raw = 0;
-	u64 value;
-
-	memcpy(&raw, from, width);
-	value = le64_to_cpu(raw);
-	if (width == 8)
-		writeq(value, io);
-	else if (width == 4)
-		iowrite32(value, io);
-	else if (width == 2)
-		iowrite16(value, io);
-	else
-		iowrite8(value, io);
-}
-
-static void io_read(const struct io_span *span, u64 offset, u8 *to, size_t count)
-{
-	unsigned int width;
-
-	for (; count; offset += width, to += width, count -= width) {
-		width = io_width(span, offset, count);
-		if (io_in_hole(span, offset))
-			memset(to, 0xff, width);
-		else
-			io_read_one(span->io + offset, to, width);
-	}
-}
-
-static void io_write(const struct io_span *span, u64 offset, const u8 *from, size_t count)
-{
-	unsigned int width;
-
-	for (; count; offset += width, from += width, count -= width) {
-		width = io_width(span, offset, count);
-		if (!io_in_hole(span, offset))
-			io_write_one(span->io + offset, from, width);
-	}
-}
 
 /* ---- finding the ROM ---- */
 
@@ -277,10 +188,10 @@ void vfio_pci_bars_close(struct vfio_pci_device *vpci)
 		bar_close(vpci, i);
 }
 
-static struct io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
+static struct vfio_pci_io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
 {
 	const struct vfio_pci_bar *bar = &vpci->bars[index];
-	struct io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
+	struct vfio_pci_io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
 
 	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
 		span.hole = vpci->msi.table_offset;
@@ -318,14 +229,14 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 static int bar_read_piece(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
 			  size_t count, u64 offset)
 {
-	struct io_span span = bar_span(vpci, index);
+	struct vfio_pci_io_span span = bar_span(vpci, index);
 	u8 piece[BAR_PIECE];
 	int ret;
 
 	ret = bar_enter(vpci, &vpci->bars[index]);
 	if (ret)
 		return ret;
-	io_read(&span, offset, piece, count);
+	vfio_pci_io_read(&span, offset, piece, count);
 	up_read(&vpci->memory_lock);
 	return copy_to_user(buf, piece, count) ? -EFAULT : 0;
 }
@@ -333,7 +244,7 @@ static int bar_read_piece(struct vfio_pci_device *vpci, unsigned int index, char
 static int bar_write_piece(struct vfio_pci_device *vpci, unsigned int index,
 			   const char __user *buf, size_t count, u64 offset)
 {
-	struct io_span span = bar_span(vpci, index);
+	struct vfio_pci_io_span span = bar_span(vpci, index);
 	u8 piece[BAR_PIECE];
 	int ret;
 
@@ -342,7 +253,7 @@ static int bar_write_piece(struct vfio_pci_device *vpci, unsigned int index,
 	ret = bar_enter(vpci, &vpci->bars[index]);
 	if (ret)
 		return ret;
-	io_write(&span, offset, piece, count);
+	vfio_pci_io_write(&span, offset, piece, count);
 	up_read(&vpci->memory_lock);
 	return 0;
 }
@@ -430,7 +341,7 @@ ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 			unsigned int width)
 {
-	struct io_span span = bar_span(vpci, bar);
+	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	u64 size = vpci->bars[bar].size;
 
 	if (width > span.width || width > size || offset > size - width || offset % width)
@@ -460,7 +371,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 	lockdep_assert_held(&vpci->memory_lock);
 
 	if (vpci->bars[bar].ports || vfio_pci_memory_enabled(vpci))
-		io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
+		vfio_pci_io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
 }
 
 /* ---- reading the ROM ---- */
@@ -468,7 +379,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 /* Fill @piece; what lies behind the image reads 0xff. */
 static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count, u64 offset)
 {
-	struct io_span span = { .width = 4 };
+	struct vfio_pci_io_span span = { .width = 4 };
 	size_t valid;
 	u16 command;
 
@@ -483,7 +394,7 @@ static int rom_read_piece(struct vfio_pci_device *vpci, u8 *piece, size_t count,
 		return -EIO;
 
 	valid = offset < vpci->rom_valid ? min_t(u64, count, vpci->rom_valid - offset) : 0;
-	io_read(&span, offset, piece, valid);
+	vfio_pci_io_read(&span, offset, piece, valid);
 
 	if (rom_is_kept(vpci->pdev))
 		iounmap(span.io);

@@ -193,6 +193,29 @@ static ssize_t config_write(struct vfio_pci_device *vpci, unsigned int index,
 	return vfio_pci_config_write(vpci, buf, count, offset);
 }
 
+/* Where there is no VGA there is no such region. */
+static int vga_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps)
+{
+	if (!vpci->has_vga)
+		return -EINVAL;
+	info->size = VFIO_PCI_VGA_SIZE;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	return 0;
+}
+
+static ssize_t vga_read(struct vfio_pci_device *vpci, unsigned int index, char __user *buf,
+			size_t count, loff_t offset)
+{
+	return vpci->has_vga ? vfio_pci_vga_read(vpci, buf, count, offset) : -EINVAL;
+}
+
+static ssize_t vga_write(struct vfio_pci_device *vpci, unsigned int index,
+			 const char __user *buf, size_t count, loff_t offset)
+{
+	return vpci->has_vga ? vfio_pci_vga_write(vpci, buf, count, offset) : -EINVAL;
+}
+
 static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX] = {
 		.info = bar_info, .read = vfio_pci_bar_read, .write = vfio_pci_bar_write,
@@ -200,6 +223,9 @@ static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_ROM_REGION_INDEX] = { .info = rom_info, .read = rom_read },
 	[VFIO_PCI_CONFIG_REGION_INDEX] = {
 		.info = config_info, .read = config_read, .write = config_write,
+	},
+	[VFIO_PCI_VGA_REGION_INDEX] = {
+		.info = vga_info, .read = vga_read, .write = vga_write,
 	},
 };
 

@@ -7,10 +7,8 @@
  */
 #define pr_fmt(fmt) "vfio_pci: " fmt
 
-#include <linux/aperture.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
-#include <linux/vgaarb.h>
 
 #include "pci.h"
 
@@ -25,6 +23,10 @@ MODULE_PARM_DESC(nointxmask, "Do not mask INTx by the command register; the line
 static bool disable_idle_d3;
 module_param(disable_idle_d3, bool, 0644);
 MODULE_PARM_DESC(disable_idle_d3, "Keep unused devices in D0. Counts when a device is bound");
+
+static bool disable_vga;
+module_param(disable_vga, bool, 0444);
+MODULE_PARM_DESC(disable_vga, "No VGA region, and no part for the devices in the arbitration of VGA addresses");
 
 static bool enable_sriov;
 module_param(enable_sriov, bool, 0644);
@@ -88,37 +90,6 @@ static int driver_refuses(struct pci_dev *pdev)
 	return 0;
 }
 
-/* ---- VGA ---- */
-
-/* The user may switch legacy decoding on at any time, so the arbiter must always count on it. */
-static unsigned int vga_decodes(struct pci_dev *pdev, bool single)
-{
-	return VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM | VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM;
-}
-
-/* Take the display from the firmware's framebuffer and join the VGA arbiter. */
-static int vga_join(struct pci_dev *pdev)
-{
-	int ret;
-
-	if (!pci_is_vga(pdev))
-		return 0;
-	ret = aperture_remove_conflicting_pci_devices(pdev, "vfio-pci");
-	if (ret)
-		return ret;
-	ret = vga_client_register(pdev, vga_decodes);
-	if (ret)
-		return ret;
-	vga_set_legacy_decoding(pdev, vga_decodes(pdev, false));
-	return 0;
-}
-
-static void vga_leave(struct pci_dev *pdev)
-{
-	if (pci_is_vga(pdev))
-		vga_client_unregister(pdev);
-}
-
 /* ---- devices come and go ---- */
 
 /* Functions on a root bus and VFs are reset by themselves; others with their slot, or their bus. */
@@ -154,7 +125,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci->no_command_mask = nointxmask;
 	pci_set_drvdata(pdev, vpci);
 
-	ret = vga_join(pdev);
+	ret = vfio_pci_vga_probe(vpci, !disable_vga);
 	if (ret)
 		goto err_put;
 	ret = vfio_assign_device_set(&vpci->vdev, set_id(vpci));
@@ -170,7 +141,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vfio_pci_power_remove(vpci);
 	set_leave(vpci);
 err_vga:
-	vga_leave(pdev);
+	vfio_pci_vga_remove(vpci);
 err_put:
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
@@ -192,7 +163,7 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
 		pci_reset_function_locked(pdev);
 
-	vga_leave(pdev);
+	vfio_pci_vga_remove(vpci);
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
 }

@@ -144,6 +144,7 @@ struct vfio_pci_sriov {
  * @bars: bar.c
  * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
  * @rom_valid: bar.c: bytes of it that are an image, the rest reads 0xff; open state
+ * @has_vga: vga.c: the user has the VGA region (parameter disable_vga, latched at probe)
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
@@ -178,6 +179,7 @@ struct vfio_pci_device {
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
 	u64 rom_size;
 	size_t rom_valid;
+	bool has_vga;
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -213,6 +215,26 @@ static inline u64 vfio_pci_region_offset(u32 index)
 {
 	return (u64)index << VFIO_PCI_OFFSET_SHIFT;
 }
+
+/**
+ * struct vfio_pci_io_span - io.c: what a piece of read() or write() may touch
+ * @io: kernel mapping of offset 0
+ * @width: widest access in bytes
+ * @hole: first offset that is not to be touched
+ * @hole_end: end of those
+ */
+struct vfio_pci_io_span {
+	void __iomem *io;
+	unsigned int width;
+	u64 hole;
+	u64 hole_end;
+};
+
+/* io.c */
+void vfio_pci_io_read(const struct vfio_pci_io_span *span, u64 offset, u8 *to, size_t count);
+void vfio_pci_io_write(const struct vfio_pci_io_span *span, u64 offset, const u8 *from,
+		       size_t count);
+void vfio_pci_io_write_one(void __iomem *io, const u8 *from, unsigned int width);
 
 /* trigger.c: an eventfd that may be signalled from any context while it is exchanged */
 void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger,
@@ -303,6 +325,15 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 			unsigned int width);
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 		       unsigned int width, u64 data);
+
+/* vga.c: the region ends behind the memory window */
+#define VFIO_PCI_VGA_SIZE	0xc0000
+int vfio_pci_vga_probe(struct vfio_pci_device *vpci, bool region);
+void vfio_pci_vga_remove(struct vfio_pci_device *vpci);
+ssize_t vfio_pci_vga_read(struct vfio_pci_device *vpci, char __user *buf, size_t count,
+			  loff_t offset);
+ssize_t vfio_pci_vga_write(struct vfio_pci_device *vpci, const char __user *buf, size_t count,
+			   loff_t offset);
 
 /* mmap.c */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma);

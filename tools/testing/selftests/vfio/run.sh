@@ -30,11 +30,12 @@ complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
 mark() { echo "selftest: $1" >/dev/kmsg; }
 
 # complained MARK: print what the kernel has complained about since then, if anything; a line of
-# ours of level "error" or worse counts as well.
+# ours of level "error" or worse counts as well. That a driver refuses a device the driver core says
+# at that level, too; a test may want it refused.
 complained() {
 	dmesg -r | tac | sed "/selftest: $1\$/q" | tac |
 		grep -E "$complaints|^<[0-3]>.*vfio" |
-		grep -vE 'selftest: |rcu.*stall' | head -n 5
+		grep -vE 'selftest: |rcu.*stall|probe (of|with driver) .* failed with error' | head -n 5
 }
 
 # fail_too WHAT: one more failure, of the program as a whole.

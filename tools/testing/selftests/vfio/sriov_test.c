@@ -4,7 +4,7 @@
  * device is the PF of the test bed, an NVMe controller with two VFs.
  *
  * A function reset of a PF takes its VFs away for a moment; the kernel puts them back. QEMU 7.2 does
- * not let it: the enable bit stays set while the VFs are gone. So the PF is not reset here.
+ * not let it: the enable bit stays while the VFs are gone. So the PF is not reset here.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -108,13 +108,13 @@ FIXTURE_TEARDOWN(sriov)
 	file_write(PARAMETER, "N");
 }
 
-static int open_pf(FIXTURE_DATA(sriov) *self, const char *options)
+static int open_pf(struct _test_data_sriov *self, const char *options)
 {
 	client_close(&self->pf_client);
 	return client_open_func(&self->pf_client, &self->pf, options, TYPE);
 }
 
-static int open_vf(FIXTURE_DATA(sriov) *self, int nth, const char *options)
+static int open_vf(struct _test_data_sriov *self, int nth, const char *options)
 {
 	client_close(&self->client[nth]);
 	return client_open_func(&self->client[nth], &self->vf[nth], options, TYPE);
@@ -284,7 +284,7 @@ TEST_F(sriov, capability)
 /* ---- tokens ---- */
 
 /* Binds the PF anew, and makes its VFs. */
-static void rebind(struct __test_metadata *_metadata, FIXTURE_DATA(sriov) *self)
+static void rebind(struct __test_metadata *_metadata, struct _test_data_sriov *self)
 {
 	ASSERT_OK(pci_unbind(&self->pf));
 	EXPECT_ERRNO(ENOENT, find_vf(&self->pf, 0, &self->vf[0]));
@@ -390,9 +390,9 @@ TEST_F(sriov, token_for_others)
 
 /* ---- several users ---- */
 
-#define ROUNDS 10
+#define ROUNDS 5
 
-static int open_and_close(FIXTURE_DATA(sriov) *self, int nth)
+static int open_and_close(struct _test_data_sriov *self, int nth)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		if (open_vf(self, nth, TOKEN_A))
@@ -424,20 +424,20 @@ TEST_F(sriov, parallel)
 
 static void *take_vfs_away(void *data)
 {
-	FIXTURE_DATA(sriov) *self = data;
+	struct _test_data_sriov *self = data;
 
 	return (void *)(intptr_t)ERRNO_OF(set_numvfs(&self->pf, 0));
 }
 
 static void *unbind_pf(void *data)
 {
-	FIXTURE_DATA(sriov) *self = data;
+	struct _test_data_sriov *self = data;
 
 	return (void *)(intptr_t)ERRNO_OF(pci_unbind(&self->pf));
 }
 
 /* To take a VF away asks its user, and waits for him. */
-static void goes_with_user(struct __test_metadata *_metadata, FIXTURE_DATA(sriov) *self,
+static void goes_with_user(struct __test_metadata *_metadata, struct _test_data_sriov *self,
 			   void *(*action)(void *self))
 {
 	int request = event_new();
@@ -476,7 +476,7 @@ TEST_F(sriov, pf_with_foreign_vfs)
 	struct pci_func *pf = &self->pf;
 
 	ASSERT_OK(set_numvfs(pf, 0));
-	if (pci_bind(pf, "nvme"))
+	if (system("modprobe -q nvme") || pci_bind(pf, "nvme"))
 		SKIP(return, "no nvme driver");
 	ASSERT_OK(pci_set(pf, "sriov_drivers_autoprobe", "0"));
 	EXPECT_OK(set_numvfs(pf, 1));
@@ -488,7 +488,6 @@ TEST_F(sriov, pf_with_foreign_vfs)
 
 	/* A VF of a PF that is not ours needs no token, and takes none. */
 	ASSERT_OK(pci_bind(&self->vf[0], "vfio-pci"));
-	ASSERT_OK(pci_at(self->vf[0].bdf, &self->vf[0]));
 	EXPECT_ERRNO(EINVAL, open_vf(self, 0, TOKEN_A));
 	EXPECT_OK(open_vf(self, 0, ""));
 	client_close(&self->client[0]);

@@ -30,6 +30,7 @@ static const struct {
 	[TESTDEV]	= { "pci-testdev",	0x1b36, 0x0005 },
 	[IVSHMEM]	= { "ivshmem",		0x1af4, 0x1110 },
 	[E1000]		= { "e1000",		0x8086, 0x100e },
+	[VGA]		= { "VGA",		0x1234, 0x1111 },
 };
 
 #define MAX_TAKEN 16

@@ -39,6 +39,7 @@ enum test_device {
 	TESTDEV,	/* a BAR below 4 KiB, an I/O BAR */
 	IVSHMEM,	/* a large BAR that is memory, of 1 GiB if possible */
 	E1000,		/* two functions behind a bridge: one group */
+	VGA,		/* VGA behind a root port; a prefetchable BAR, a ROM */
 	TEST_DEVICES
 };
 
