@@ -27,6 +27,14 @@ static inline void pci_msix_free_irq(struct pci_dev *pdev, struct msi_map map)
 }
 #endif
 
+/* The driver that a function must have was the bus's own affair before 7.0 (or a backport). */
+#ifndef COMPAT_HAS_DRIVER_OVERRIDE
+static inline int device_set_driver_override(struct device *dev, const char *name)
+{
+	return driver_set_override(dev, &to_pci_dev(dev)->driver_override, name, strlen(name));
+}
+#endif
+
 /* Since 6.7. */
 #ifndef COMPAT_HAS_PCI_IS_VGA
 static inline bool pci_is_vga(struct pci_dev *pdev)

@@ -21,8 +21,8 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * device->files_lock, and group->devices_lock (mutex; the match operation of devices runs under it,
- * and device->files_lock is taken).
+ * device->files_lock, vfio-pci's pfs_lock, and group->devices_lock (mutex; the match operation of
+ * devices runs under it, and device->files_lock and pfs_lock are taken).
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.

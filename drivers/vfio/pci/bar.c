@@ -3,107 +3,18 @@
  * The function's memory and ports as the user sees them: BARs and ROM.
  *
  * Every BAR is claimed and mapped when the device is opened; one that somebody else has claimed
- * keeps its error, and only it. The device is touched under memory_lock. Accesses are as wide
- * as alignment and length allow, 8 bytes at most, and each is one access to the device.
+ * keeps its error, and only it. The device is touched under memory_lock. The accesses themselves
+ * are in io.c.
  *
  * The MSI-X table belongs to the kernel: read() gives 0xff there and write() nothing. A mapping of
  * the BAR does show it; interrupt remapping makes that harmless.
  *
  * Mappings are in mmap.c, writes by eventfds in ioeventfd.c.
  */
-#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "pci.h"
-
-/* ---- accesses ---- */
-
-/**
- * struct io_span - what a piece of read() or write() may touch
- * @io: kernel mapping of offset 0
- * @width: widest access in bytes
- * @hole: first offset that is not to be touched
- * @hole_end: end of those
- */
-struct io_span {
-	void __iomem *io;
-	unsigned int width;
-	u64 hole;
-	u64 hole_end;
-};
-
-static unsigned int io_width(const struct io_span *span, u64 offset, size_t count)
-{
-	unsigned int width = span->width;
-
-	while (width > 1 && (offset % width || count < width))
-		width /= 2;
-	return width;
-}
-
-/* Widths divide both ends of the hole, so an access is inside or outside. */
-static bool io_in_hole(const struct io_span *span, u64 offset)
-{
-	return offset >= span->hole && offset < span->hole_end;
-}
-
-/* Devices are little-endian, and so is what the user sees. */
-static void io_read_one(void __iomem *io, u8 *to, unsigned int width)
-{
-	__le64 value;
-
-	if (width == 8)
-		value = cpu_to_le64(readq(io));
-	else if (width == 4)
-		value = cpu_to_le64(ioread32(io));
-	else if (width == 2)
-		value = cpu_to_le64(ioread16(io));
-	else
-		value = cpu_to_le64(ioread8(io));
-	memcpy(to, &value, width);
-}
-
-static void io_write_one(void __iomem *io, const u8 *from, unsigned int width)
-{
-	__le64 raw = 0;
-	u64 value;
-
-	memcpy(&raw, from, width);
-	value = le64_to_cpu(raw);
-	if (width == 8)
-		writeq(value, io);
-	else if (width == 4)
-		iowrite32(value, io);
-	else if (width == 2)
-		iowrite16(value, io);
-	else
-		iowrite8(value, io);
-}
-
-static void io_read(const struct io_span *span, u64 offset, u8 *to, size_t count)
-{
-	unsigned int width;
-
-	for (; count; offset += width, to += width, count -= width) {
-		width = io_width(span, offset, count);
-		if (io_in_hole(span, offset))
-			memset(to, 0xff, width);
-		else
-			io_read_one(span->io + offset, to, width);
-	}
-}
-
-static void io_write(const struct io_span *span, u64 offset, const u8 *from, size_t count)
-{
-	unsigned int width;
-
-	for (; count; offset += width, from += width, count -= width) {
-		width = io_width(span, offset, count);
-		if (!io_in_hole(span, offset))
-			io_write_one(span->io + offset, from, width);
-	}
-}
 
 /* ---- finding the ROM ---- */
 
@@ -271,10 +182,10 @@ void vfio_pci_bars_close(struct vfio_pci_device *vpci)
 		bar_close(vpci, i);
 }
 
-static struct io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
+static struct vfio_pci_io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
 {
 	const struct vfio_pci_bar *bar = &vpci->bars[index];
-	struct io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
+	struct vfio_pci_io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
 
 	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
 		span.hole = vpci->msi.table_offset;
@@ -343,13 +254,13 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, size_t count,
 		      u64 offset)
 {
-	struct io_span span = bar_span(vpci, bar);
+	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	int ret;
 
 	ret = bar_enter(vpci, &vpci->bars[bar]);
 	if (ret)
 		return ret;
-	io_read(&span, offset, buf, count);
+	vfio_pci_io_read(&span, offset, buf, count);
 	up_read(&vpci->memory_lock);
 	return 0;
 }
@@ -368,13 +279,13 @@ int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, s
 int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 *buf,
 		       size_t count, u64 offset)
 {
-	struct io_span span = bar_span(vpci, bar);
+	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	int ret;
 
 	ret = bar_enter(vpci, &vpci->bars[bar]);
 	if (ret)
 		return ret;
-	io_write(&span, offset, buf, count);
+	vfio_pci_io_write(&span, offset, buf, count);
 	up_read(&vpci->memory_lock);
 	return 0;
 }
@@ -392,7 +303,7 @@ int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 			unsigned int width)
 {
-	struct io_span span = bar_span(vpci, bar);
+	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	u64 size = vpci->bars[bar].size;
 
 	if (width > span.width || width > size || offset > size - width || offset % width)
@@ -422,7 +333,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 	lockdep_assert_held(&vpci->memory_lock);
 
 	if (vpci->bars[bar].ports || vfio_pci_memory_enabled(vpci))
-		io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
+		vfio_pci_io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
 }
 
 /* ---- reading the ROM ---- */
@@ -441,7 +352,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
  */
 int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset)
 {
-	struct io_span span = { .width = 4 };
+	struct vfio_pci_io_span span = { .width = 4 };
 	size_t valid;
 	u16 command;
 
@@ -456,7 +367,7 @@ int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 o
 		return -EIO;
 
 	valid = offset < vpci->rom_valid ? min_t(u64, count, vpci->rom_valid - offset) : 0;
-	io_read(&span, offset, buf, valid);
+	vfio_pci_io_read(&span, offset, buf, valid);
 
 	if (rom_is_kept(vpci->pdev))
 		iounmap(span.io);

@@ -119,6 +119,9 @@ static const struct vfio_pci_config_row exp_rows[] = {
 	{ }
 };
 
+/* To the end of Link Status 2, of which older kernel headers do not know */
+#define EXP_V2_SIZE 0x34
+
 /* Only the link to a function on a slot is described; integrated ones have none. */
 static u16 exp_measure(const struct vfio_pci_config_source *source, u16 pos)
 {
@@ -128,7 +131,7 @@ static u16 exp_measure(const struct vfio_pci_config_source *source, u16 pos)
 	if ((flags & PCI_EXP_FLAGS_VERS) == 1)
 		return integrated ? PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V1 :
 				    PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
-	return integrated ? PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V2 : PCI_CAP_EXP_ENDPOINT_SIZEOF_V2;
+	return integrated ? PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V2 : EXP_V2_SIZE;
 }
 
 static u16 ht_measure(const struct vfio_pci_config_source *source, u16 pos)

@@ -87,8 +87,10 @@ static int device_open(struct vfio_device *device)
 	if (ret)
 		goto err_disable;
 	ret = device_open_parts(vpci);
-	if (!ret)
+	if (!ret) {
+		vfio_pci_sriov_open(vpci);
 		return 0;
+	}
 
 	device_restore_state(vpci);
 err_disable:
@@ -107,6 +109,7 @@ static void device_close(struct vfio_device *device)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 	struct pci_dev *pdev = vpci->pdev;
 
+	vfio_pci_sriov_close(vpci);
 	vfio_pci_power_wake(vpci);
 	pci_clear_master(pdev);
 	vfio_pci_irqs_close(vpci);
@@ -212,6 +215,35 @@ static int config_write(struct vfio_pci_device *vpci, unsigned int index, const 
 	return vfio_pci_config_write(vpci, buf, count, offset);
 }
 
+/* Where there is no VGA there is no such region. */
+static int vga_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps)
+{
+	if (!vpci->has_vga)
+		return -EINVAL;
+	info->size = VFIO_PCI_VGA_SIZE;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	return 0;
+}
+
+static ssize_t vga_clip(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			u64 offset)
+{
+	return vfio_pci_vga_clip(vpci, count, offset);
+}
+
+static int vga_read(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		    u64 offset)
+{
+	return vfio_pci_vga_read(vpci, buf, count, offset);
+}
+
+static int vga_write(struct vfio_pci_device *vpci, unsigned int index, const u8 *buf,
+		     size_t count, u64 offset)
+{
+	return vfio_pci_vga_write(vpci, buf, count, offset);
+}
+
 static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX] = {
 		.info = bar_info, .clip = vfio_pci_bar_clip,
@@ -221,6 +253,9 @@ static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_CONFIG_REGION_INDEX] = {
 		.info = config_info, .clip = config_clip,
 		.read = config_read, .write = config_write,
+	},
+	[VFIO_PCI_VGA_REGION_INDEX] = {
+		.info = vga_info, .clip = vga_clip, .read = vga_read, .write = vga_write,
 	},
 };
 
@@ -382,6 +417,12 @@ static const struct vfio_ioctl device_ioctls[] = {
 
 static const struct vfio_feature device_features[] = {
 	{
+		.id = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.size = sizeof(uuid_t),
+		.present = vfio_pci_sriov_is_pf,
+		.handler = vfio_pci_sriov_set_token,
+	}, {
 		.id = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
 		.ops = VFIO_DEVICE_FEATURE_SET,
 		.handler = vfio_pci_low_power_enter,
@@ -412,18 +453,21 @@ static int device_init(struct vfio_device *device)
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 	spin_lock_init(&vpci->intx.lock);
 	xa_init(&vpci->msi.vectors);
+	INIT_LIST_HEAD(&vpci->sriov.node);
 	return 0;
 }
 
-/* Names are a BDF and, behind a blank, options, of which this device knows none. */
+/* Names are a BDF and, behind a blank, options. */
 static int device_match(struct vfio_device *device, char *name)
 {
-	const char *own = pci_name(to_vfio_pci(device)->pdev);
-	size_t length = strlen(own);
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+	size_t length = strlen(pci_name(vpci->pdev));
+	int ret;
 
-	if (strncmp(name, own, length) || (name[length] && name[length] != ' '))
+	if (strncmp(name, pci_name(vpci->pdev), length) || (name[length] && name[length] != ' '))
 		return 0;
-	return *skip_spaces(name + length) ? -EINVAL : 1;
+	ret = vfio_pci_sriov_match(vpci, name + length);
+	return ret ? ret : 1;
 }
 
 static void device_request(struct vfio_device *device, unsigned int count)

@@ -7,10 +7,8 @@
  */
 #define pr_fmt(fmt) "vfio_pci: " fmt
 
-#include <linux/aperture.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
-#include <linux/vgaarb.h>
 
 #include "pci.h"
 
@@ -25,6 +23,14 @@ MODULE_PARM_DESC(nointxmask, "Do not mask INTx by the command register; the line
 static bool disable_idle_d3;
 module_param(disable_idle_d3, bool, 0644);
 MODULE_PARM_DESC(disable_idle_d3, "Keep unused devices in D0. Counts when a device is bound");
+
+static bool disable_vga;
+module_param(disable_vga, bool, 0444);
+MODULE_PARM_DESC(disable_vga, "No VGA region, and no part for the devices in the arbitration of VGA addresses");
+
+static bool enable_sriov;
+module_param(enable_sriov, bool, 0644);
+MODULE_PARM_DESC(enable_sriov, "Let VFs be made of PFs that are bound to this driver; their users need the PF's token");
 
 static bool disable_denylist;
 module_param(disable_denylist, bool, 0444);
@@ -84,37 +90,6 @@ static int driver_refuses(struct pci_dev *pdev)
 	return 0;
 }
 
-/* ---- VGA ---- */
-
-/* The user may switch legacy decoding on at any time, so the arbiter must always count on it. */
-static unsigned int vga_decodes(struct pci_dev *pdev, bool single)
-{
-	return VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM | VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM;
-}
-
-/* Take the display from the firmware's framebuffer and join the VGA arbiter. */
-static int vga_join(struct pci_dev *pdev)
-{
-	int ret;
-
-	if (!pci_is_vga(pdev))
-		return 0;
-	ret = aperture_remove_conflicting_pci_devices(pdev, "vfio-pci");
-	if (ret)
-		return ret;
-	ret = vga_client_register(pdev, vga_decodes);
-	if (ret)
-		return ret;
-	vga_set_legacy_decoding(pdev, vga_decodes(pdev, false));
-	return 0;
-}
-
-static void vga_leave(struct pci_dev *pdev)
-{
-	if (pci_is_vga(pdev))
-		vga_client_unregister(pdev);
-}
-
 /* ---- devices come and go ---- */
 
 /* Functions on a root bus and VFs are reset by themselves; others with their slot, or their bus. */
@@ -150,21 +125,23 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci->no_command_mask = nointxmask;
 	pci_set_drvdata(pdev, vpci);
 
-	ret = vga_join(pdev);
+	ret = vfio_pci_vga_probe(vpci, !disable_vga);
 	if (ret)
 		goto err_put;
 	ret = vfio_assign_device_set(&vpci->vdev, set_id(vpci));
 	if (ret)
 		goto err_vga;
 	vfio_pci_power_probe(vpci, disable_idle_d3);
+	vfio_pci_sriov_probe(vpci);
 	ret = vfio_register_group_dev(&vpci->vdev);
 	if (!ret)
 		return 0;
 
+	vfio_pci_sriov_remove(vpci);
 	vfio_pci_power_remove(vpci);
 	set_leave(vpci);
 err_vga:
-	vga_leave(pdev);
+	vfio_pci_vga_remove(vpci);
 err_put:
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
@@ -186,6 +163,7 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 		vfio_pci_resume(vpci);
 		vfio_revoke_after_set(&vpci->vdev, 0);
 	}
+	vfio_pci_sriov_remove(vpci);
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);
@@ -194,9 +172,17 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
 		pci_reset_function_locked(pdev);
 
-	vga_leave(pdev);
+	vfio_pci_vga_remove(vpci);
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);
+}
+
+/* VFs can be taken away in any case. */
+static int vfio_pci_configure_vfs(struct pci_dev *pdev, int nr_vfs)
+{
+	if (nr_vfs && !enable_sriov)
+		return -ENOENT;
+	return vfio_pci_sriov_configure(pci_get_drvdata(pdev), nr_vfs);
 }
 
 /* Matches everything, but only by driver_override: user space finds us by the alias it makes. */
@@ -211,6 +197,7 @@ static struct pci_driver vfio_pci_driver = {
 	.id_table = vfio_pci_table,
 	.probe = vfio_pci_probe,
 	.remove = vfio_pci_remove,
+	.sriov_configure = vfio_pci_configure_vfs,
 	.err_handler = &vfio_pci_error_handlers,
 	.driver.pm = &vfio_pci_pm_ops,
 	.driver_managed_dma = true,
@@ -253,9 +240,14 @@ static int __init vfio_pci_init(void)
 {
 	int ret;
 
-	ret = pci_register_driver(&vfio_pci_driver);
+	ret = vfio_pci_sriov_init();
 	if (ret)
 		return ret;
+	ret = pci_register_driver(&vfio_pci_driver);
+	if (ret) {
+		vfio_pci_sriov_exit();
+		return ret;
+	}
 	ids_add();
 	if (disable_denylist)
 		pr_warn("the denylist is not in force\n");
@@ -265,6 +257,7 @@ static int __init vfio_pci_init(void)
 static void __exit vfio_pci_exit(void)
 {
 	pci_unregister_driver(&vfio_pci_driver);
+	vfio_pci_sriov_exit();
 }
 
 module_init(vfio_pci_init);

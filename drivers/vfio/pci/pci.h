@@ -25,6 +25,7 @@
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/uuid.h>
 #include <linux/vfio.h>
 #include <linux/xarray.h>
 
@@ -128,6 +129,22 @@ struct vfio_pci_msi {
 };
 
 /**
+ * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
+ * @node: of a PF: in the list of PFs; pfs_lock
+ * @token: of a PF: whoever opens one of its VFs says it; pfs_lock
+ * @nr_open: of a PF: how many of its VFs are open; pfs_lock
+ * @on: of a PF: it has VFs, or is about to; memory_lock, written, under device_lock
+ * @pf: of a VF: its PF if that is ours, which it then is as long as the VF is; set at probe
+ */
+struct vfio_pci_sriov {
+	struct list_head node;
+	uuid_t token;
+	unsigned int nr_open;
+	bool on;
+	struct vfio_pci_device *pf;
+};
+
+/**
  * struct vfio_pci_device - one PCI function bound to vfio-pci
  * @vdev: the core's part; first member
  * @pdev: the function; immutable
@@ -138,6 +155,7 @@ struct vfio_pci_msi {
  * @bars: bar.c
  * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
  * @rom_valid: bar.c: bytes of it that are an image, the rest reads 0xff; open state
+ * @has_vga: vga.c: the user has the VGA region (parameter disable_vga, latched at probe)
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
@@ -147,6 +165,7 @@ struct vfio_pci_msi {
  * @msi: msi.c
  * @err_trigger: signalled on an uncorrectable error; trigger.c, set under irq_lock
  * @req_trigger: signalled when the host wants the device back; trigger.c, set under irq_lock
+ * @sriov: sriov.c
  * @saved_state: config space as it was before the first open, restored by the last close
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
@@ -173,6 +192,7 @@ struct vfio_pci_device {
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
 	u64 rom_size;
 	size_t rom_valid;
+	bool has_vga;
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -183,6 +203,8 @@ struct vfio_pci_device {
 	struct vfio_pci_msi msi;
 	struct eventfd_ctx __rcu *err_trigger;
 	struct eventfd_ctx __rcu *req_trigger;
+
+	struct vfio_pci_sriov sriov;
 
 	struct pci_saved_state *saved_state;
 	struct pci_saved_state *pm_state;
@@ -208,6 +230,26 @@ static inline u64 vfio_pci_region_offset(u32 index)
 {
 	return (u64)index << VFIO_PCI_OFFSET_SHIFT;
 }
+
+/**
+ * struct vfio_pci_io_span - io.c: what a piece of read() or write() may touch
+ * @io: kernel mapping of offset 0
+ * @width: widest access in bytes
+ * @hole: first offset that is not to be touched
+ * @hole_end: end of those
+ */
+struct vfio_pci_io_span {
+	void __iomem *io;
+	unsigned int width;
+	u64 hole;
+	u64 hole_end;
+};
+
+/* io.c */
+void vfio_pci_io_read(const struct vfio_pci_io_span *span, u64 offset, u8 *to, size_t count);
+void vfio_pci_io_write(const struct vfio_pci_io_span *span, u64 offset, const u8 *from,
+		       size_t count);
+void vfio_pci_io_write_one(void __iomem *io, const u8 *from, unsigned int width);
 
 /* trigger.c: an eventfd that may be signalled from any context while it is exchanged */
 void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger,
@@ -259,6 +301,18 @@ int vfio_pci_low_power_enter_wakeup(struct vfio_device *device, u32 op, void *da
 int vfio_pci_low_power_exit(struct vfio_device *device, u32 op, void *data);
 extern const struct dev_pm_ops vfio_pci_pm_ops;
 
+/* sriov.c */
+void vfio_pci_sriov_probe(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_remove(struct vfio_pci_device *vpci);
+int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs);
+int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options);
+void vfio_pci_sriov_open(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_close(struct vfio_pci_device *vpci);
+bool vfio_pci_sriov_is_pf(struct vfio_device *device);
+int vfio_pci_sriov_set_token(struct vfio_device *device, u32 op, void *data);
+int vfio_pci_sriov_init(void);
+void vfio_pci_sriov_exit(void);
+
 /* reset.c: opens the window itself */
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
@@ -290,6 +344,14 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 			unsigned int width);
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 		       unsigned int width, u64 data);
+
+/* vga.c: the region ends behind the memory window */
+#define VFIO_PCI_VGA_SIZE	0xc0000
+int vfio_pci_vga_probe(struct vfio_pci_device *vpci, bool region);
+void vfio_pci_vga_remove(struct vfio_pci_device *vpci);
+ssize_t vfio_pci_vga_clip(const struct vfio_pci_device *vpci, size_t count, u64 offset);
+int vfio_pci_vga_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset);
+int vfio_pci_vga_write(struct vfio_pci_device *vpci, const u8 *buf, size_t count, u64 offset);
 
 /* mmap.c */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma);

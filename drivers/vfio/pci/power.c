@@ -65,7 +65,7 @@ int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t st
 	lockdep_assert_held_write(&vpci->memory_lock);
 
 	/* VFs go down with their PF. */
-	if (state != PCI_D0 && pci_num_vf(vpci->pdev))
+	if (state != PCI_D0 && vpci->sriov.on)
 		return -EBUSY;
 	return power_change(vpci, state);
 }

@@ -30,6 +30,7 @@ static const struct {
 	[TESTDEV]	= { "pci-testdev",	0x1b36, 0x0005 },
 	[IVSHMEM]	= { "ivshmem",		0x1af4, 0x1110 },
 	[E1000]		= { "e1000",		0x8086, 0x100e },
+	[VGA]		= { "VGA",		0x1234, 0x1111 },
 };
 
 #define MAX_TAKEN 16
@@ -107,6 +108,37 @@ static int link_name(const char *bdf, const char *link, char *name, size_t size)
 	return 0;
 }
 
+/* Reads an attribute of a function as a string. */
+int pci_get(const struct pci_func *func, const char *name, char *text, size_t size)
+{
+	return attribute_read(func->bdf, name, text, size);
+}
+
+int pci_set(const struct pci_func *func, const char *name, const char *text)
+{
+	return attribute_write(func->bdf, name, text);
+}
+
+/* The name of what a link of the function points to. */
+int pci_link(const struct pci_func *func, const char *link, char *name, size_t size)
+{
+	return link_name(func->bdf, link, name, size);
+}
+
+/* The function of this name; ENOENT if there is none. */
+int pci_at(const char *bdf, struct pci_func *func)
+{
+	char vendor[16], group[16];
+
+	if (attribute_read(bdf, "vendor", vendor, sizeof(vendor)))
+		return -1;
+	snprintf(func->bdf, sizeof(func->bdf), "%.12s", bdf);
+	func->group = -1;
+	if (!link_name(bdf, "iommu_group", group, sizeof(group)))
+		func->group = atoi(group);
+	return 0;
+}
+
 static bool is_kind(const char *bdf, enum test_device kind)
 {
 	char vendor[16], device[16];
@@ -127,7 +159,6 @@ static int not_hidden(const struct dirent *entry)
 int pci_find(enum test_device kind, int nth, struct pci_func *func)
 {
 	struct dirent **entries;
-	char group[16];
 	int count = scandir(DEVICES, &entries, not_hidden, alphasort);
 	bool found = false;
 
@@ -135,10 +166,7 @@ int pci_find(enum test_device kind, int nth, struct pci_func *func)
 		const char *bdf = entries[i]->d_name;
 
 		if (!found && is_kind(bdf, kind) && nth-- == 0) {
-			snprintf(func->bdf, sizeof(func->bdf), "%.12s", bdf);
-			func->group = -1;
-			if (!link_name(bdf, "iommu_group", group, sizeof(group)))
-				func->group = atoi(group);
+			pci_at(bdf, func);
 			found = true;
 		}
 		free(entries[i]);

@@ -39,6 +39,7 @@ enum test_device {
 	TESTDEV,	/* a BAR below 4 KiB, an I/O BAR */
 	IVSHMEM,	/* a large BAR that is memory, of 1 GiB if possible */
 	E1000,		/* two functions behind a bridge: one group */
+	VGA,		/* VGA behind a root port; a prefetchable BAR, a ROM */
 	TEST_DEVICES
 };
 
@@ -55,6 +56,10 @@ struct pci_func {
 /* pci.c */
 const char *test_device_name(enum test_device kind);
 int pci_find(enum test_device kind, int nth, struct pci_func *func);
+int pci_at(const char *bdf, struct pci_func *func);
+int pci_link(const struct pci_func *func, const char *link, char *name, size_t size);
+int pci_get(const struct pci_func *func, const char *name, char *text, size_t size);
+int pci_set(const struct pci_func *func, const char *name, const char *text);
 int pci_driver(const struct pci_func *func, char *name, size_t size);
 int pci_bind(const struct pci_func *func, const char *driver);
 int pci_unbind(const struct pci_func *func);
@@ -87,6 +92,7 @@ int group_set_container(int group, int container);
 int group_get_device(int group, const char *name);
 int client_open_group(struct client *c, enum test_device kind, int nth);
 int client_open(struct client *c, enum test_device kind, int nth, int type);
+int client_open_func(struct client *c, const struct pci_func *func, const char *options, int type);
 int client_join(struct client *c, const struct client *first, enum test_device kind, int nth);
 void client_close(struct client *c);
 void fd_close(int *fd);
