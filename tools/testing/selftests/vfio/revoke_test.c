@@ -826,5 +826,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000 };
 
+	log_announce("Device is taken back|No device request channel");
 	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));
 }
