@@ -168,18 +168,18 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 	ret = vfio_gate_init(&device->gate);
 	if (ret)
 		return ret;
-	ret = vfio_dead_page_init(&device->dead_page);
-	if (ret)
-		goto err_gate;
 	device->inode = device_inode_create();
 	if (IS_ERR(device->inode)) {
 		ret = PTR_ERR(device->inode);
-		goto err_dead_page;
+		goto err_gate;
 	}
+	ret = vfio_dead_page_init(&device->dead_page);
+	if (ret)
+		goto err_inode;
 	device->index = ida_alloc_max(&indexes, MINORMASK, GFP_KERNEL);
 	if (device->index < 0) {
 		ret = device->index;
-		goto err_inode;
+		goto err_dead_page;
 	}
 	device->dev = get_device(dev);
 	device->revoke_after_ms = VFIO_REVOKE_DEFAULT;
@@ -189,10 +189,10 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 	mutex_init(&device->files_lock);
 	return 0;
 
-err_inode:
-	device_inode_free(device->inode);
 err_dead_page:
 	vfio_dead_page_exit(&device->dead_page);
+err_inode:
+	device_inode_free(device->inode);
 err_gate:
 	vfio_gate_exit(&device->gate);
 	return ret;
@@ -202,8 +202,8 @@ static void device_unprepare(struct vfio_device *device)
 {
 	put_device(device->dev);
 	ida_free(&indexes, device->index);
-	device_inode_free(device->inode);
 	vfio_dead_page_exit(&device->dead_page);
+	device_inode_free(device->inode);
 	vfio_gate_exit(&device->gate);
 }
 

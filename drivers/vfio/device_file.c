@@ -273,18 +273,29 @@ static const struct vfio_ioctl feature_ioctl = {
 
 /* ---- file operations ---- */
 
+/* A copy of an ioctl's row: the driver's own may go while the call waits for its user. */
+static int device_get_row(struct vfio_device *device, unsigned int cmd, struct vfio_ioctl *row)
+{
+	const struct vfio_ioctl *found = &feature_ioctl;
+
+	if (!vfio_gate_enter(&device->gate))
+		return -ENODEV;
+	if (cmd != feature_ioctl.cmd)
+		found = vfio_ioctl_find(device->ops->ioctls, device->ops->nr_ioctls, cmd);
+	if (found)
+		*row = *found;
+	vfio_gate_leave(&device->gate);
+	return found ? 0 : -ENOTTY;
+}
+
 static long device_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_device_file *df = file->private_data;
-	struct vfio_device *device = df->device;
+	struct vfio_ioctl row;
+	int ret;
 
-	/* So that a dead fd has one answer only, whatever the argument is. */
-	if (vfio_gate_is_closed(&device->gate))
-		return -ENODEV;
-	if (cmd == feature_ioctl.cmd)
-		return vfio_ioctl_dispatch(&feature_ioctl, 1, &device_guard, device, cmd, arg);
-	return vfio_ioctl_dispatch(device->ops->ioctls, device->ops->nr_ioctls, &device_guard,
-				   device, cmd, arg);
+	ret = device_get_row(df->device, cmd, &row);
+	return ret ?: vfio_ioctl_run(&row, &device_guard, df->device, arg);
 }
 
 /* How much of an access there can be. */

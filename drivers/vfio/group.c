@@ -242,8 +242,8 @@ static const struct vfio_ioctl group_ioctls[] = {
 
 static long group_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return vfio_ioctl_dispatch(group_ioctls, ARRAY_SIZE(group_ioctls), NULL,
-				   file->private_data, cmd, arg);
+	return vfio_ioctl_dispatch(group_ioctls, ARRAY_SIZE(group_ioctls), file->private_data, cmd,
+				   arg);
 }
 
 /* One opener at a time. */

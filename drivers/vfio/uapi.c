@@ -155,32 +155,60 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 }
 
 /**
- * vfio_ioctl_dispatch - carry out an ioctl by its row
+ * vfio_ioctl_find - the row of an ioctl
  * @rows: the rows that the fd knows
  * @nr_rows: their number
- * @guard: called around each handler; NULL: nothing is
- * @owner: first argument of the handlers and the guard
  * @cmd: ioctl number
- * @arg: ioctl argument
  *
- * Context: process context; may sleep.
- * Return: what the handler or the guard returned, -EFAULT or -EINVAL for a bad struct, -ENOMEM,
- * -ENOTTY without a row.
+ * Context: any.
+ * Return: the row, or NULL.
  */
-long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows,
-			 const struct vfio_ioctl_guard *guard, void *owner, unsigned int cmd,
-			 unsigned long arg)
+const struct vfio_ioctl *vfio_ioctl_find(const struct vfio_ioctl *rows, size_t nr_rows,
+					 unsigned int cmd)
 {
 	const struct vfio_ioctl *row;
 
 	for (row = rows; row < rows + nr_rows; row++) {
-		if (row->cmd != cmd)
-			continue;
-		if (row->min)
-			return vfio_call_run(row, guard, owner, arg);
-		return vfio_plain_handle(row, guard, owner, arg);
+		if (row->cmd == cmd)
+			return row;
 	}
-	return -ENOTTY;
+	return NULL;
+}
+
+/**
+ * vfio_ioctl_run - carry out an ioctl by its row
+ * @row: the row
+ * @guard: called around the handler; NULL: nothing is
+ * @owner: first argument of the handler and the guard
+ * @arg: ioctl argument
+ *
+ * Context: process context; may sleep, for as long as the user wants.
+ * Return: what the handler or the guard returned, -EFAULT or -EINVAL for a bad struct, -ENOMEM.
+ */
+long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+		    void *owner, unsigned long arg)
+{
+	return row->min ? vfio_call_run(row, guard, owner, arg) :
+			  vfio_plain_handle(row, guard, owner, arg);
+}
+
+/**
+ * vfio_ioctl_dispatch - find an ioctl's row and carry it out, without a guard
+ * @rows: the rows that the fd knows
+ * @nr_rows: their number
+ * @owner: first argument of the handlers
+ * @cmd: ioctl number
+ * @arg: ioctl argument
+ *
+ * Context: process context; may sleep, for as long as the user wants.
+ * Return: as vfio_ioctl_run(), or -ENOTTY without a row.
+ */
+long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
+			 unsigned int cmd, unsigned long arg)
+{
+	const struct vfio_ioctl *row = vfio_ioctl_find(rows, nr_rows, cmd);
+
+	return row ? vfio_ioctl_run(row, NULL, owner, arg) : -ENOTTY;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
 

@@ -112,9 +112,12 @@ struct vfio_ioctl_guard {
 	void (*leave)(void *owner);
 };
 
-long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows,
-			 const struct vfio_ioctl_guard *guard, void *owner, unsigned int cmd,
-			 unsigned long arg);
+const struct vfio_ioctl *vfio_ioctl_find(const struct vfio_ioctl *rows, size_t nr_rows,
+					 unsigned int cmd);
+long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+		    void *owner, unsigned long arg);
+long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
+			 unsigned int cmd, unsigned long arg);
 void *vfio_call_tail(const struct vfio_call *call, size_t size);
 void *vfio_info_cap_add(struct vfio_info_caps *caps, size_t size, u16 id, u16 version);
 

@@ -314,8 +314,7 @@ static const struct vfio_ioctl type1_ioctls[] = {
 
 static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 {
-	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), NULL, instance, cmd,
-				   arg);
+	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), instance, cmd, arg);
 }
 
 static const struct vfio_backend_ops type1_ops = {
