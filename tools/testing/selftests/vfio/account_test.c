@@ -171,7 +171,7 @@ TEST_F(account, limit_is_raised)
 TEST_F(account, limit_message)
 {
 	char who[64], message[1024];
-	const char *texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)", "4096 locked" };
+	const char * const texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)", "4096 locked" };
 	int kmsg = kmsg_open();
 	pid_t child;
 	int status;
@@ -231,7 +231,7 @@ TEST_F(account, late_drop)
 TEST_F(account, entry_limit_message)
 {
 	char before[16], who[64], message[1024];
-	const char *texts[] = { who, "2 mappings", "dma_entry_limit" };
+	const char * const texts[] = { who, "2 mappings", "dma_entry_limit" };
 	int kmsg = kmsg_open();
 
 	ASSERT_LE(0, kmsg);
@@ -303,7 +303,7 @@ static int maps_in_cgroup(int fd, char *memory)
 	return 6;
 }
 
-/* What a mapping takes in the kernel is charged to the memory cgroup of who maps, and given back. */
+/* What a mapping takes in the kernel is charged to the memory cgroup of its maker. */
 TEST_F(account, memory_cgroup)
 {
 	if (file_write(CGROUP "/cgroup.subtree_control", "+memory") ||

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups that join and leave a container: what can be mapped with all of them, what each device sees
- * of what was mapped before and after, in one domain or in several, and the parameters that matter
- * then.
+ * Groups that join and leave a container: what can be mapped with all of them, what each device
+ * sees of what was mapped before and after, in one domain or in several, and the parameters that
+ * matter then.
  */
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
@@ -29,7 +29,7 @@ FIXTURE(attach)
 FIXTURE_SETUP(attach)
 {
 	self->pins = pins_held();
-	self->second.container = self->second.group = self->second.device = -1;
+	self->second = (struct client){ .container = -1, .group = -1, .device = -1 };
 	if (!open_or_skip(_metadata, &self->first, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	self->fd = self->first.container;
