@@ -171,7 +171,8 @@ TEST_F(account, limit_is_raised)
 TEST_F(account, limit_message)
 {
 	char who[64], message[1024];
-	const char * const texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)", "4096 locked" };
+	const char * const texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)",
+				       "4096 locked" };
 	int kmsg = kmsg_open();
 	pid_t child;
 	int status;

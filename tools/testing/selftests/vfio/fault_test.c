@@ -284,8 +284,8 @@ TEST_F(fault, set_iommu)
 	EXPECT_WORKS();
 }
 
-/* A device that could not be opened is not half open. */
-TEST_F(fault, open_device)
+/* A device that could not be opened is not half open. It is reset each time, which takes long. */
+TEST_F_TIMEOUT(fault, open_device, 300)
 {
 	struct client *o = &self->other;
 
