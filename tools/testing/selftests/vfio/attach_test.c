@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups that join and leave a container: what can be mapped with all of them, what each device sees
- * of what was mapped before and after, in one domain or in several, and the parameters that matter
- * then.
+ * Groups that join and leave a container: what can be mapped with all of them, what each device
+ * sees of what was mapped before and after, in one domain or in several, and the parameters that
+ * matter then.
  */
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
@@ -29,7 +29,7 @@ FIXTURE(attach)
 FIXTURE_SETUP(attach)
 {
 	self->pins = pins_held();
-	self->second.container = self->second.group = self->second.device = -1;
+	self->second = (struct client){ .container = -1, .group = -1, .device = -1 };
 	if (!open_or_skip(_metadata, &self->first, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	self->fd = self->first.container;
@@ -297,33 +297,6 @@ TEST_F(small_pages, bar)
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 	munmap(view, size);
 	client_close(&peer);
-}
-
-/*
- * Where interrupts are not isolated, a device could forge those of others: the group is refused
- * with EPERM and a message, unless allow_unsafe_interrupts says that this is known.
- */
-TEST(unsafe_interrupts)
-{
-	static const char * const texts[] = { "allow_unsafe_interrupts", "group" };
-	int kmsg = kmsg_open();
-	char message[1024];
-	struct client c;
-
-	ASSERT_LE(0, kmsg);
-	if (!client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU)) {
-		client_close(&c);
-		SKIP(return, "interrupts are isolated here (vm/run --iommu intremap=off)");
-	}
-	ASSERT_EQ(EPERM, errno);
-	EXPECT_TRUE(kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
-	EXPECT_ERRNO(EPERM, client_open(&c, EDU, 0, VFIO_TYPE1_IOMMU));
-	ASSERT_OK(file_write(PARAMETER("allow_unsafe_interrupts"), "Y"));
-	EXPECT_OK(client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU));
-	client_close(&c);
-	ASSERT_OK(file_write(PARAMETER("allow_unsafe_interrupts"), "N"));
-	EXPECT_ERRNO(EPERM, client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU));
-	close(kmsg);
 }
 
 int main(int argc, char **argv)

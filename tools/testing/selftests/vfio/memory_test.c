@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every kind of memory can be mapped, in both versions of the backend and with up to three groups in
- * the container: devices see its bytes, an unmap takes it away from them, and a map that is refused
- * leaves nothing behind.
+ * Every kind of memory can be mapped, in both versions of the backend and with up to three groups
+ * in the container: devices see its bytes, an unmap takes it away from them, and a map that is
+ * refused leaves nothing behind.
  */
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
@@ -33,35 +33,45 @@ FIXTURE_VARIANT(memory)
 {
 	int type;
 	int groups;
-	enum memory_kind kind;
 };
 
-#define TYPE_v1 VFIO_TYPE1_IOMMU
-#define TYPE_v2 VFIO_TYPE1v2_IOMMU
+FIXTURE_VARIANT_ADD(memory, v1_one_group)
+{
+	.type = VFIO_TYPE1_IOMMU,
+	.groups = 1,
+};
 
-#define VARIANT(version, groups_, kind_)				\
-FIXTURE_VARIANT_ADD(memory, version##_##groups_##_groups_##kind_)	\
-{									\
-	.type = TYPE_##version,						\
-	.groups = groups_,						\
-	.kind = kind_,							\
-}
+FIXTURE_VARIANT_ADD(memory, v1_two_groups)
+{
+	.type = VFIO_TYPE1_IOMMU,
+	.groups = 2,
+};
 
-#define VARIANTS(kind)							\
-	VARIANT(v1, 1, kind);						\
-	VARIANT(v1, 2, kind);						\
-	VARIANT(v1, 3, kind);						\
-	VARIANT(v2, 1, kind);						\
-	VARIANT(v2, 2, kind);						\
-	VARIANT(v2, 3, kind)
+FIXTURE_VARIANT_ADD(memory, v1_three_groups)
+{
+	.type = VFIO_TYPE1_IOMMU,
+	.groups = 3,
+};
 
-VARIANTS(ANONYMOUS);
-VARIANTS(TRANSPARENT);
-VARIANTS(HUGETLB);
-VARIANTS(SHARED_FILE);
-VARIANTS(PRIVATE_FILE);
-VARIANTS(READ_ONLY_FILE);
-VARIANTS(BAR);
+FIXTURE_VARIANT_ADD(memory, v2_one_group)
+{
+	.type = VFIO_TYPE1v2_IOMMU,
+	.groups = 1,
+};
+
+FIXTURE_VARIANT_ADD(memory, v2_two_groups)
+{
+	.type = VFIO_TYPE1v2_IOMMU,
+	.groups = 2,
+};
+
+FIXTURE_VARIANT_ADD(memory, v2_three_groups)
+{
+	.type = VFIO_TYPE1v2_IOMMU,
+	.groups = 3,
+};
+
+static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
 
 /* Joins with a group alone: a member needs no open device, and one takes time to be reset. */
 static int join_group(struct client *c, int container, enum test_device kind)
@@ -71,17 +81,13 @@ static int join_group(struct client *c, int container, enum test_device kind)
 	return group_set_container(c->group, container);
 }
 
-/*
- * Two groups have a DMA engine each, a third one is there. The owner of the BAR is a member of the
- * container too: its group has to be. The other kinds of memory come without it, so that their
- * containers have as many groups as the variant says.
- */
+/* Two groups have a DMA engine each, a third one is there. The owner of a BAR joins later. */
 FIXTURE_SETUP(memory)
 {
 	self->pins = pins_held();
 	for (int i = 0; i < MAX_GROUPS; i++)
-		self->c[i].container = self->c[i].group = self->c[i].device = -1;
-	self->owner.container = self->owner.group = self->owner.device = -1;
+		self->c[i] = nobody;
+	self->owner = nobody;
 
 	if (!open_or_skip(_metadata, &self->c[0], EDU, 0, variant->type))
 		return;
@@ -93,13 +99,6 @@ FIXTURE_SETUP(memory)
 	self->engines = variant->groups < 2 ? 1 : 2;
 	for (int i = 0; i < self->engines; i++)
 		ASSERT_OK(edu_start(&self->c[i]));
-	if (variant->kind == BAR) {
-		if (!join_or_skip(_metadata, &self->owner, &self->c[0], IVSHMEM, 0))
-			return;
-		ASSERT_OK(config_command(&self->owner, PCI_COMMAND_MEMORY, 0));
-	}
-	if (memory_open(&self->m, variant->kind, SIZE, &self->owner))
-		SKIP(return, "no %s: %s", memory_name(variant->kind), strerror(errno));
 	self->result = memory_new(PAGE);
 	ASSERT_NE(NULL, self->result);
 	ASSERT_OK(dma_map_rw(self->container, self->result, RESULT, PAGE));
@@ -144,7 +143,7 @@ static bool engine_reads(const struct client *c, const struct memory *m, __u32 a
 }
 
 /* Each engine reads and writes the bytes that the process sees; after the unmap, none. */
-TEST_F(memory, moves_and_goes)
+static void check_transfers(struct __test_metadata *_metadata, struct _test_data_memory *self)
 {
 	const struct client *last = &self->c[self->engines - 1];
 	__u8 before[BYTES];
@@ -155,8 +154,7 @@ TEST_F(memory, moves_and_goes)
 	EXPECT_EQ(self->available - 1, dma_available(self->container));
 	EXPECT_EQ((long)((PAGE + (self->m.charged ? SIZE : 0)) / KIB), locked_kib());
 
-	/* One engine for all but the plainest memory: its transfers take a while. */
-	for (int i = variant->kind == ANONYMOUS ? 0 : self->engines - 1; i < self->engines; i++)
+	for (int i = 0; i < self->engines; i++)
 		EXPECT_TRUE(engine_reads(&self->c[i], &self->m, MIDDLE, self->result));
 	/* What is in the engine's buffer now goes to the last bytes. */
 	memcpy(before, self->m.at + SIZE - BYTES, BYTES);
@@ -179,7 +177,7 @@ TEST_F(memory, moves_and_goes)
  * A part that begins and ends in the middle of huge pages is no error. What is still mapped when
  * the last fd goes is unpinned then.
  */
-TEST_F(memory, refused)
+static void check_errors(struct __test_metadata *_metadata, struct _test_data_memory *self)
 {
 	const __u64 from = MIB + 3 * PAGE, size = 2 * MIB - PAGE;
 
@@ -200,6 +198,54 @@ TEST_F(memory, refused)
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->container, 0, IOVA, SIZE));
 	EXPECT_NO_TRACE();
 	ASSERT_OK(map_all(&self->m, self->container));
+}
+
+static void check_kind(struct __test_metadata *_metadata, struct _test_data_memory *self,
+		       enum memory_kind kind)
+{
+	if (memory_open(&self->m, kind, SIZE, &self->owner))
+		SKIP(return, "no %s: %s", memory_name(kind), strerror(errno));
+	check_transfers(_metadata, self);
+	check_errors(_metadata, self);
+}
+
+TEST_F(memory, small_pages)
+{
+	check_kind(_metadata, self, ANONYMOUS);
+}
+
+TEST_F(memory, transparent_huge_pages)
+{
+	check_kind(_metadata, self, TRANSPARENT);
+}
+
+TEST_F(memory, huge_pages)
+{
+	check_kind(_metadata, self, HUGETLB);
+}
+
+TEST_F(memory, shared_file)
+{
+	check_kind(_metadata, self, SHARED_FILE);
+}
+
+TEST_F(memory, private_file)
+{
+	check_kind(_metadata, self, PRIVATE_FILE);
+}
+
+TEST_F(memory, read_only_file)
+{
+	check_kind(_metadata, self, READ_ONLY_FILE);
+}
+
+/* The owner of the BAR is one more member: its group has to be. */
+TEST_F(memory, bar)
+{
+	if (!join_or_skip(_metadata, &self->owner, &self->c[0], IVSHMEM, 0))
+		return;
+	ASSERT_OK(config_command(&self->owner, PCI_COMMAND_MEMORY, 0));
+	check_kind(_metadata, self, BAR);
 }
 
 int main(int argc, char **argv)

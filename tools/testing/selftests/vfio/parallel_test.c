@@ -29,6 +29,7 @@ struct call {
 	long long result;
 	int error;
 	pid_t tid;
+	bool ended;
 };
 
 static void *map_thread(void *data)
@@ -38,6 +39,7 @@ static void *map_thread(void *data)
 	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
 	call->result = dma_map_rw(call->container, call->vaddr, call->iova, call->size);
 	call->error = errno;
+	__atomic_store_n(&call->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -48,6 +50,7 @@ static void *unmap_thread(void *data)
 	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
 	call->result = dma_unmap(call->container, 0, call->iova, call->size);
 	call->error = errno;
+	__atomic_store_n(&call->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -111,8 +114,9 @@ FIXTURE_SETUP(parallel)
 	self->map = (struct call){ .container = self->fd, .vaddr = self->stall.at, .iova = IOVA,
 				   .size = SIZE };
 	ASSERT_EQ(0, pthread_create(&self->map.thread, NULL, map_thread, &self->map));
-	if (stall_wait(&self->stall))
-		return;
+	while (!__atomic_load_n(&self->map.ended, __ATOMIC_ACQUIRE))
+		if (stall_wait(&self->stall, 50))
+			return;
 	pthread_join(self->map.thread, NULL);
 	self->map.thread = 0;
 	ASSERT_EQ(EFAULT, self->map.error);

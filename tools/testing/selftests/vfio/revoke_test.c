@@ -576,7 +576,7 @@ TEST_F(stalled, is_taken)
 	void *result;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, variant->call, &call));
-	if (!stall_wait(&self->stall)) {
+	if (!stall_wait(&self->stall, PATIENCE_MS)) {
 		pthread_join(thread, NULL);
 		SKIP(return, "this kernel does not let this fault wait");
 	}

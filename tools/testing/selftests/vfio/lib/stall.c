@@ -42,13 +42,13 @@ int stall_fill(const struct stall *s, size_t size)
 	return ioctl(s->fd, UFFDIO_ZEROPAGE, &zero);
 }
 
-/* Waits until somebody waits. */
-bool stall_wait(const struct stall *s)
+/* Waits until somebody waits; false if nobody does in that time. */
+bool stall_wait(const struct stall *s, int milliseconds)
 {
 	struct pollfd poll_fd = { .fd = s->fd, .events = POLLIN };
 	struct uffd_msg message;
 
-	return poll(&poll_fd, 1, PATIENCE_MS) == 1 &&
+	return poll(&poll_fd, 1, milliseconds) == 1 &&
 	       read(s->fd, &message, sizeof(message)) == sizeof(message) &&
 	       message.event == UFFD_EVENT_PAGEFAULT;
 }

@@ -186,7 +186,7 @@ struct stall {
 /* stall.c */
 int stall_open(struct stall *s, size_t size);
 int stall_fill(const struct stall *s, size_t size);
-bool stall_wait(const struct stall *s);
+bool stall_wait(const struct stall *s, int milliseconds);
 int stall_release(const struct stall *s);
 void stall_close(struct stall *s);
 

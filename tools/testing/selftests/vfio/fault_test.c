@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each call that can fail inside of an ioctl fails once: the n-th of them, for n from 1 on until
+ * the ioctl gets through without a failure. After each one the container works, nothing is pinned,
+ * charged or mapped, and what takes things away has taken them away in spite of it.
+ *
+ * There are two ways to make calls fail, and both need a kernel or modules made for debugging: the
+ * parameter fail_nth of vfio.ko knows places of ours, and /proc/thread-self/fail-nth knows the
+ * allocations of the whole kernel.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/check.h"
+
+#define IOVA		(16 * MIB)
+#define SIZE		(64 * PAGE)
+#define SPARE		(64 * MIB)
+#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+#define TASK_FAIL_NTH	"/proc/thread-self/fail-nth"
+#define DEBUGFS		"/sys/kernel/debug/"
+#define MOST		5000	/* more calls than any ioctl makes */
+
+static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
+
+FIXTURE(fault)
+{
+	struct client c;
+	struct client other;
+	int fd;
+	char *memory;
+	long available;
+	long pins;
+};
+
+FIXTURE_VARIANT(fault)
+{
+	const char *nth;
+};
+
+FIXTURE_VARIANT_ADD(fault, ours)
+{
+	.nth = FAIL_NTH,
+};
+
+FIXTURE_VARIANT_ADD(fault, allocations)
+{
+	.nth = TASK_FAIL_NTH,
+};
+
+/* All allocations that may sleep count, silently; copies from and to the user do not. */
+static int prepare_kernel(void)
+{
+	return file_write(DEBUGFS "failslab/ignore-gfp-wait", "N") ||
+	       file_write(DEBUGFS "failslab/verbose", "0") ||
+	       file_write(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") ||
+	       file_write(DEBUGFS "fail_page_alloc/min-order", "0") ||
+	       file_write(DEBUGFS "fail_page_alloc/verbose", "0") ||
+	       file_write(DEBUGFS "fail_usercopy/require-start", "1") ||
+	       file_write(DEBUGFS "fail_usercopy/require-end", "2") ||
+	       file_write(DEBUGFS "fail_usercopy/stacktrace-depth", "0") ? -1 : 0;
+}
+
+FIXTURE_SETUP(fault)
+{
+	self->pins = pins_held();
+	self->c = nobody;
+	self->other = nobody;
+	if (access(variant->nth, W_OK))
+		SKIP(return, "no %s: not made for debugging", variant->nth);
+	if (!strcmp(variant->nth, TASK_FAIL_NTH) && prepare_kernel())
+		SKIP(return, "the kernel cannot make its allocations fail: %s", strerror(errno));
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->fd = self->c.container;
+	self->memory = memory_new(2 * SIZE);
+	/* There before a page fault could fail; neighbours seldom lie next to each other. */
+	for (int page = 2 * SIZE / PAGE - 1; page >= 0; page--)
+		self->memory[page * PAGE] = page;
+	self->available = dma_available(self->fd);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	client_close(&self->other);
+	client_close(&self->c);
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(self->pins));
+}
+
+/* Where a function of the kernel begins, and the next one. */
+static int kernel_function(const char *name, unsigned long *start, unsigned long *end)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address;
+	char line[512], symbol[256];
+
+	*start = 0;
+	*end = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %*c %255s", &address, symbol) != 2)
+			continue;
+		if (*start && address > *start) {
+			*end = address;
+			break;
+		}
+		if (!strcmp(symbol, name))
+			*start = address;
+	}
+	if (file)
+		fclose(file);
+	return *end ? 0 : -1;
+}
+
+/*
+ * Spares what a function of the kernel calls, where the kernel itself does not stand a failure.
+ * That is not what is tested here.
+ */
+static int spare(const char *function)
+{
+	static const char * const files[] = {
+		DEBUGFS "failslab/reject-start", DEBUGFS "fail_page_alloc/reject-start",
+		DEBUGFS "failslab/reject-end", DEBUGFS "fail_page_alloc/reject-end",
+	};
+	unsigned long start, end;
+	char text[32];
+
+	if (kernel_function(function, &start, &end))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(text, sizeof(text), "%#lx", i < 2 ? start : end);
+		if (file_write(files[i], text))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The file stays open over the call that is to fail: opening it would allocate, and count. Returns
+ * its fd.
+ */
+static int fault_arm(const char *path, int nth)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d", nth);
+
+	if (write(fd, text, length) != length) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* True if a call failed since. */
+static bool fault_disarm(const char *path, int fd)
+{
+	char text[16] = "";
+	int error = errno;
+	bool fired;
+
+	fired = pread(fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
+	if (pwrite(fd, "0", 1, 0) != 1)
+		file_write(path, "0");
+	close(fd);
+	errno = error;
+	return fired;
+}
+
+/*
+ * SWEEP(call, failed, done): makes the call with each failure, runs the statement @failed after
+ * those that failed and @done after those that did not; ends when nothing has failed.
+ */
+#define SWEEP(call, failed, done) do {					\
+	bool _fired = true;						\
+	int _n;								\
+									\
+	for (_n = 1; _fired && _n < MOST; _n++) {			\
+		int _fd = fault_arm(variant->nth, _n);			\
+		long long _got;						\
+									\
+		ASSERT_LE(0, _fd);					\
+		_got = (call);						\
+		_fired = fault_disarm(variant->nth, _fd);		\
+		if (_got < 0) {						\
+			ASSERT_TRUE(_fired)				\
+				TH_LOG("%s: %s without a failure", #call, strerror(errno)); \
+			failed;						\
+		} else {						\
+			done;						\
+		}							\
+	}								\
+	ASSERT_GT(MOST, _n);						\
+	TH_LOG("%s: %d calls failed in turn", #call, _n - 2);		\
+} while (0)
+
+/* As before, and a mapping can be made and taken away. */
+#define EXPECT_WORKS() do {						\
+	ASSERT_EQ(self->available, dma_available(self->fd));		\
+	ASSERT_EQ(0, locked_kib());					\
+	ASSERT_TRUE(pins_become(self->pins));				\
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, SPARE, PAGE));	\
+	ASSERT_EQ((long long)PAGE, dma_unmap(self->fd, 0, SPARE, PAGE));	\
+} while (0)
+
+/* A map that fails leaves nothing. */
+TEST_F(fault, map)
+{
+	SWEEP(dma_map_rw(self->fd, self->memory, IOVA, SIZE),
+	      EXPECT_WORKS(),
+	      ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE)));
+	EXPECT_WORKS();
+}
+
+/* An unmap cannot fail, and needs no memory. */
+TEST_F(fault, unmap)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	SWEEP(dma_unmap(self->fd, 0, IOVA, SIZE),
+	      ASSERT_TRUE(false),
+	      { EXPECT_WORKS(); ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE)); });
+	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+}
+
+/* Information that cannot be given is an error and no more. */
+TEST_F(fault, information)
+{
+	SWEEP(dma_available(self->fd), EXPECT_WORKS(), (void)0);
+}
+
+/* A group that fails to join leaves the container as it was, and can try again. */
+TEST_F(fault, attach)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	self->available--;
+	self->pins += SIZE / PAGE;
+	ASSERT_OK(client_open_group(&self->other, EDU, 1));
+	SWEEP(group_set_container(self->other.group, self->fd),
+	      { ASSERT_EQ(self->available, dma_available(self->fd));
+		ASSERT_EQ((long)(SIZE / KIB), locked_kib()); },
+	      { ASSERT_OK(dma_map_rw(self->fd, self->memory, SPARE, PAGE));
+		ASSERT_OK(ioctl(self->other.group, VFIO_GROUP_UNSET_CONTAINER));
+		ASSERT_EQ((long long)PAGE, dma_unmap(self->fd, 0, SPARE, PAGE)); });
+	self->pins -= SIZE / PAGE;
+	self->available++;
+	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+	EXPECT_WORKS();
+}
+
+/* A group can always leave; with the last one the mappings go. */
+TEST_F(fault, detach)
+{
+	struct client *o = &self->other;
+
+	/* The IOMMU core gives the devices back to the host, and warns if it has no memory. */
+	if (!strcmp(variant->nth, TASK_FAIL_NTH))
+		ASSERT_OK(spare("iommu_group_release_dma_owner"));
+	ASSERT_OK(client_open_group(o, EDU, 1));
+	ASSERT_OK(group_set_container(o->group, o->container));
+	ASSERT_OK(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE));
+	SWEEP(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER),
+	      ASSERT_TRUE(false),
+	      { EXPECT_WORKS();
+		ASSERT_OK(group_set_container(o->group, o->container));
+		ASSERT_OK(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+		ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE)); });
+}
+
+/* A container that did not get its backend can ask again. */
+TEST_F(fault, set_iommu)
+{
+	struct client *o = &self->other;
+
+	ASSERT_OK(client_open_group(o, EDU, 1));
+	ASSERT_OK(group_set_container(o->group, o->container));
+	SWEEP(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU),
+	      EXPECT_WORKS(),
+	      { ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE));
+		ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
+		ASSERT_OK(group_set_container(o->group, o->container)); });
+	EXPECT_WORKS();
+}
+
+/* A device that could not be opened is not half open. It is reset each time, which takes long. */
+TEST_F_TIMEOUT(fault, open_device, 300)
+{
+	struct client *o = &self->other;
+
+	/* The interpreter of ACPI loses count of an object when it has no memory for one. */
+	if (!strcmp(variant->nth, TASK_FAIL_NTH))
+		ASSERT_OK(spare("acpi_pci_irq_lookup"));
+	ASSERT_OK(client_open_group(o, E1000E, 0));
+	ASSERT_OK(group_set_container(o->group, self->fd));
+	SWEEP(o->device = group_get_device(o->group, o->func.bdf),
+	      EXPECT_WORKS(),
+	      { ASSERT_OK(client_read_regions(o)); fd_close(&o->device); });
+	ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
+	EXPECT_WORKS();
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU, E1000E };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
