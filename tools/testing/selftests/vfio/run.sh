@@ -27,6 +27,9 @@ complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockde
 complaints+='|suspicious RCU|refcount_t:|general protection|Bad page|bad unlock|corruption'
 complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
 
+# What the PCI core says of the errors that a test injects.
+injected='vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device \[|\[)'
+
 mark() { echo "selftest: $1" >/dev/kmsg; }
 
 # complained MARK: print what the kernel has complained about since then, if anything; a line of
@@ -34,7 +37,7 @@ mark() { echo "selftest: $1" >/dev/kmsg; }
 complained() {
 	dmesg -r | tac | sed "/selftest: $1\$/q" | tac |
 		grep -E "$complaints|^<[0-3]>.*vfio" |
-		grep -vE 'selftest: |rcu.*stall' | head -n 5
+		grep -vE "selftest: |rcu.*stall|$injected" | head -n 5
 }
 
 # fail_too WHAT: one more failure, of the program as a whole.
