@@ -30,6 +30,9 @@ complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockde
 complaints+='|suspicious RCU|refcount_t:|general protection|Bad page|bad unlock|corruption'
 complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
 
+# What the PCI core says of the errors that a test injects, in the name of their device's driver.
+injected='vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device \[|\[)'
+
 mark() { echo "selftest: $1" >/dev/kmsg; }
 
 # complained MARK: print what the kernel has complained about since then, if anything. That the
@@ -39,6 +42,7 @@ complained() {
 	{
 		echo 'loading out-of-tree module'
 		echo 'probe (of|with driver) .* failed with error'
+		echo "$injected"
 		sed -n 's/.*selftest provokes: //p' "$log"
 	} >"$announced"
 	{
