@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM holds groups: its device KVM_DEV_TYPE_VFIO finds what it needs in vfio.ko by name.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "lib/check.h"
+
+/* A virtual machine without anything in it, its VFIO device, and an open group. */
+FIXTURE(kvm)
+{
+	struct client c;
+	int machine;
+	int vfio;
+};
+
+FIXTURE_SETUP(kvm)
+{
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	int kvm;
+
+	system("modprobe -q kvm_amd || modprobe -q kvm_intel");
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		SKIP(return, "no /dev/kvm: the processor shows neither SVM nor VMX");
+	if (!client_is_open(_metadata, client_open_group(&self->c, EDU, 0), EDU, 0))
+		return;
+	self->machine = ioctl(kvm, KVM_CREATE_VM, 0);
+	ASSERT_LE(0, self->machine);
+	close(kvm);
+	ASSERT_OK(ioctl(self->machine, KVM_CREATE_DEVICE, &device));
+	self->vfio = device.fd;
+}
+
+FIXTURE_TEARDOWN(kvm)
+{
+	fd_close(&self->vfio);
+	fd_close(&self->machine);
+	client_close(&self->c);
+}
+
+static int kvm_vfio(int vfio, __u64 what, __s32 fd)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = what,
+		.addr = (uintptr_t)&fd,
+	};
+
+	return ioctl(vfio, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+static int kvm_add(int vfio, int fd)
+{
+	return kvm_vfio(vfio, KVM_DEV_VFIO_GROUP_ADD, fd);
+}
+
+static int kvm_del(int vfio, int fd)
+{
+	return kvm_vfio(vfio, KVM_DEV_VFIO_GROUP_DEL, fd);
+}
+
+/* A group is added once and taken away once, and may come again: EEXIST, ENOENT. */
+TEST_F(kvm, add_and_del)
+{
+	EXPECT_ERRNO(ENOENT, kvm_del(self->vfio, self->c.group));
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+	EXPECT_ERRNO(EEXIST, kvm_add(self->vfio, self->c.group));
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	EXPECT_ERRNO(ENOENT, kvm_del(self->vfio, self->c.group));
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+}
+
+/* Only groups: EBADF for no file, EINVAL for another kind. */
+TEST_F(kvm, wrong_files)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	EXPECT_ERRNO(EBADF, kvm_add(self->vfio, -1));
+	EXPECT_ERRNO(EBADF, kvm_add(self->vfio, 1000));
+	EXPECT_ERRNO(EINVAL, kvm_add(self->vfio, null));
+	EXPECT_ERRNO(EINVAL, kvm_add(self->vfio, self->c.container));
+	close(null);
+}
+
+/* As QEMU does it: the group joins KVM before its container, devices are opened after that. */
+TEST_F(kvm, whole_client)
+{
+	ASSERT_OK(kvm_add(self->vfio, self->c.group));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+	ASSERT_LE(0, self->c.device);
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	ASSERT_OK(client_read_regions(&self->c));
+	EXPECT_EQ(0x1234, config_read(&self->c, 0, 2));
+}
+
+static long vfio_users(void)
+{
+	char text[32];
+
+	return file_read("/sys/module/vfio/refcnt", text, sizeof(text)) ? -1 : atol(text);
+}
+
+/* KVM holds the group's file and with it the module; the end of the machine lets go of both. */
+TEST_F(kvm, machine_holds_group)
+{
+	long before;
+
+	before = vfio_users();
+	ASSERT_OK(kvm_add(self->vfio, self->c.group));
+	fd_close(&self->c.group);
+	EXPECT_EQ(before, vfio_users());
+	EXPECT_ERRNO(EBUSY, group_open(self->c.func.group));
+	fd_close(&self->vfio);
+	fd_close(&self->machine);
+	EXPECT_GT(before, vfio_users());
+	self->c.group = group_open(self->c.func.group);
+	EXPECT_LE(0, self->c.group);
+}
+
+/* The last device of a group may leave while KVM holds the group. */
+TEST_F(kvm, dead_group)
+{
+	__u32 flags;
+
+	ASSERT_OK(kvm_add(self->vfio, self->c.group));
+	ASSERT_OK(pci_unbind(&self->c.func));
+	EXPECT_ERRNO(ENODEV, group_status(self->c.group, &flags));
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+	fd_close(&self->vfio);
+	fd_close(&self->machine);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
