@@ -104,15 +104,6 @@ static bool report(const struct worker *worker)
 	return good;
 }
 
-static int soak_seconds(void)
-{
-	const char *text = getenv("SOAK_SECONDS");
-
-	if (text)
-		return atoi(text);
-	return access("/sys/kernel/debug/kmemleak", F_OK) ? 10 : 60;
-}
-
 static unsigned int first_seed(void)
 {
 	const char *text = getenv("SEED");
