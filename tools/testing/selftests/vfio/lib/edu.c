@@ -20,10 +20,12 @@
 #define EDU_DMA_TO_MEMORY	0x02
 #define EDU_BUFFER		0x40000
 
-/* Turns decoding and bus mastering on. */
+/* Turns decoding and bus mastering on, and an interrupt that a former user left off. */
 int edu_start(const struct client *c)
 {
-	return config_command(c, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
+	if (config_command(c, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0))
+		return -1;
+	return edu_lower(c);
 }
 
 /* Starts the engine and waits until it says that it is done. */
@@ -65,7 +67,8 @@ int edu_raise(const struct client *c)
 	return bar_write32(c, 0, EDU_RAISE, 1);
 }
 
+/* Acknowledges all reasons: a former user may have left some, and no reset clears them. */
 int edu_lower(const struct client *c)
 {
-	return bar_write32(c, 0, EDU_ACK, 1);
+	return bar_write32(c, 0, EDU_ACK, ~0U);
 }

@@ -228,4 +228,24 @@ int e1000e_raise(const struct client *c);
 int e1000e_lower(const struct client *c);
 int e1000e_stop(const struct client *c);
 
+/* monitor.c: QEMU's monitor, where the machine is one of ours */
+int monitor_say(const char *command, char *answer, size_t size);
+
+/* sysfs.c: a function as the administrator sees it */
+int pci_read(const struct pci_func *func, const char *name, char *text, size_t size);
+int pci_write(const struct pci_func *func, const char *name, const char *text);
+int pci_reset(const struct pci_func *func);
+int pci_port(const struct pci_func *func, struct pci_func *port);
+int pci_config_read(const struct pci_func *func, __u32 at, int size, __u32 *value);
+int pci_config_write(const struct pci_func *func, __u32 at, int size, __u32 value);
+__u32 pci_config_cap(const struct pci_func *func, __u8 id);
+bool pci_wait(enum test_device kind, int nth, struct pci_func *func);
+bool pci_wait_gone(const struct pci_func *func);
+int param_bool(const char *name, bool value);
+
+/* soak.c: races and random calls, for as long as the environment says */
+double seconds_now(void);
+int soak_seconds(void);
+__u32 random_next(__u64 *state);
+
 #endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU's monitor, which vm/run gives the guest as the third virtio port.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vfio.h"
+
+#define PROMPT "(qemu) "
+
+static int monitor_open(void)
+{
+	glob_t found;
+	int fd = -1;
+
+	if (glob("/dev/vport*p3", 0, NULL, &found)) {
+		errno = ENOENT;
+		return -1;
+	}
+	fd = open(found.gl_pathv[0], O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	globfree(&found);
+	return fd;
+}
+
+/* Reads up to the prompt, which is not part of the answer. */
+static int monitor_listen(int fd, char *answer, size_t size)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	size_t have = 0;
+	ssize_t got;
+	char *end;
+
+	for (;;) {
+		if (poll(&ready, 1, PATIENCE_MS) <= 0) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		got = read(fd, answer + have, size - 1 - have);
+		if (got <= 0)
+			continue;
+		have += got;
+		answer[have] = 0;
+		end = strstr(answer, "\r\n" PROMPT);
+		if (end) {
+			*end = 0;
+			return 0;
+		}
+		/* Too long to be kept: its end is what counts. */
+		if (have == size - 1) {
+			memmove(answer, answer + have / 2, have - have / 2);
+			have -= have / 2;
+		}
+	}
+}
+
+/* Carries out a command; @answer begins with its echo. ENOENT where there is no monitor. */
+int monitor_say(const char *command, char *answer, size_t size)
+{
+	char line[256];
+	int fd = monitor_open();
+	int ret, error;
+
+	if (fd < 0)
+		return -1;
+	snprintf(line, sizeof(line), "%s\n", command);
+	ret = write(fd, line, strlen(line)) < 0 ? -1 : monitor_listen(fd, answer, size);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
