@@ -35,7 +35,9 @@ static int rebind(enum test_device kind)
 {
 	struct pci_func func;
 
-	return pci_find(kind, 0, &func) || pci_unbind(&func) || pci_bind(&func, "vfio-pci") ? -1 : 0;
+	if (pci_find(kind, 0, &func) || pci_unbind(&func))
+		return -1;
+	return pci_bind(&func, "vfio-pci");
 }
 
 FIXTURE_SETUP(storm)

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets: by the administrator while a program uses the function, by errors, and of all functions
+ * of a slot or a bus; and that a device is not handed on as its last user left it.
+ */
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/check.h"
+
+#define INTX	VFIO_PCI_INTX_IRQ_INDEX
+#define MSIX	VFIO_PCI_MSIX_IRQ_INDEX
+#define ERR	VFIO_PCI_ERR_IRQ_INDEX
+
+#define MARK	0x5a		/* in a register that config space only keeps */
+#define E1000_RING	0x3800	/* a register that keeps what is written, but for four bits */
+
+FIXTURE(host)
+{
+	struct client c;
+	__s32 event;
+	char *bar;
+	int sink;
+};
+
+FIXTURE_SETUP(host)
+{
+	if (!open_or_skip(_metadata, &self->c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(e1000e_start(&self->c));
+	ASSERT_OK(config_write(&self->c, PCI_INTERRUPT_LINE, 1, MARK));
+	self->event = event_new();
+	self->sink = memfd_create("sink", MFD_CLOEXEC);
+	self->bar = region_map(&self->c, 0, 0, PAGE);
+	ASSERT_NE(MAP_FAILED, self->bar);
+}
+
+FIXTURE_TEARDOWN(host)
+{
+	munmap(self->bar, PAGE);
+	e1000e_stop(&self->c);
+	client_close(&self->c);
+	close(self->sink);
+}
+
+/* True if the page is there: the kernel touches it for us, so that there is no signal. */
+static bool page_answers(int sink, const char *at)
+{
+	return pwrite(sink, at, 1, 0) == 1;
+}
+
+static bool interrupt_arrives(const struct client *c, int event)
+{
+	return !e1000e_start(c) && !e1000e_route(c, 0) && !e1000e_raise(c) &&
+	       event_wait(event, PATIENCE_MS) > 0;
+}
+
+/* What the user set up in config space, his interrupts and mappings are as before the reset. */
+TEST_F(host, reset_while_open)
+{
+	__u16 command = config_read(&self->c, PCI_COMMAND, 2);
+
+	ASSERT_TRUE(page_answers(self->sink, self->bar));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	ASSERT_TRUE(interrupt_arrives(&self->c, self->event));
+	for (int round = 0; round < 3; round++) {
+		e1000e_lower(&self->c);
+		ASSERT_OK(pci_reset(&self->c.func));
+		EXPECT_EQ(command, config_read(&self->c, PCI_COMMAND, 2));
+		EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
+		event_wait(self->event, 0);
+		EXPECT_TRUE(interrupt_arrives(&self->c, self->event));
+	}
+}
+
+/* A line that the user masked stays masked over the reset, one that he did not works on. */
+TEST_F(host, intx_over_reset)
+{
+	int device = self->c.device;
+
+	ASSERT_OK(irq_events(device, INTX, 0, 1, &self->event));
+	ASSERT_OK(irq_none(device, VFIO_IRQ_SET_ACTION_MASK, INTX, 0, 1));
+	ASSERT_OK(pci_reset(&self->c.func));
+	ASSERT_OK(e1000e_start(&self->c));
+	ASSERT_OK(e1000e_raise(&self->c));
+	EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	ASSERT_OK(irq_none(device, VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	ASSERT_OK(pci_reset(&self->c.func));
+	ASSERT_OK(irq_none(device, VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1));
+	ASSERT_OK(e1000e_start(&self->c));
+	ASSERT_OK(e1000e_raise(&self->c));
+	EXPECT_LT(0, event_wait(self->event, PATIENCE_MS));
+}
+
+/* A function that the user put to sleep is awake after it, and not a mix of both. */
+TEST_F(host, reset_in_d3)
+{
+	__u32 pm = config_find_cap(&self->c, PCI_CAP_ID_PM);
+
+	ASSERT_NE(0, pm);
+	ASSERT_OK(config_write(&self->c, pm + PCI_PM_CTRL, 2, 3));
+	EXPECT_FALSE(page_answers(self->sink, self->bar));
+	ASSERT_OK(pci_reset(&self->c.func));
+	EXPECT_EQ(0, config_read(&self->c, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
+	EXPECT_TRUE(page_answers(self->sink, self->bar));
+	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+}
+
+/* Resets a function until told to stop. */
+struct resetter {
+	struct pci_func func;
+	pthread_t thread;
+	bool stop;
+	int resets;
+};
+
+static void *reset_until_stopped(void *data)
+{
+	struct resetter *r = data;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		r->resets += !pci_reset(&r->func);
+	return NULL;
+}
+
+static int resetter_start(struct resetter *r, const struct pci_func *func)
+{
+	*r = (struct resetter){ .func = *func };
+	return pthread_create(&r->thread, NULL, reset_until_stopped, r);
+}
+
+static int resetter_stop(struct resetter *r)
+{
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	return pthread_join(r->thread, NULL);
+}
+
+/* Accesses wait for the end of a reset; none of them fails. */
+TEST_F_TIMEOUT(host, use_during_resets, 3600)
+{
+	double until = seconds_now() + soak_seconds() / 2;
+	struct resetter r;
+	long rounds = 0;
+	__u32 value;
+
+	ASSERT_EQ(0, resetter_start(&r, &self->c.func));
+	while (seconds_now() < until) {
+		rounds++;
+		EXPECT_EQ(4, region_read(&self->c, 0, 0, &value, 4));
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
+		EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+		EXPECT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+		EXPECT_OK(irq_disable(self->c.device, MSIX));
+		if (rounds % 8)
+			continue;
+		EXPECT_OK(ioctl(self->c.device, VFIO_DEVICE_RESET));
+		EXPECT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	}
+	ASSERT_EQ(0, resetter_stop(&r));
+	EXPECT_LT(0, r.resets);
+	TH_LOG("%ld rounds, %d resets by the host", rounds, r.resets);
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	EXPECT_TRUE(interrupt_arrives(&self->c, self->event));
+}
+
+/* Nor does an open, while others reset the function. */
+TEST_F(host, open_during_resets)
+{
+	struct resetter r;
+
+	ASSERT_EQ(0, resetter_start(&r, &self->c.func));
+	for (int round = 0; __atomic_load_n(&r.resets, __ATOMIC_RELAXED) < 5; round++) {
+		fd_close(&self->c.device);
+		self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+		ASSERT_LE(0, self->c.device)
+			TH_LOG("round %d: %s", round, errno_name(errno));
+	}
+	ASSERT_EQ(0, resetter_stop(&r));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	EXPECT_NE(~0U, bar_read32(&self->c, 0, 0));
+}
+
+/* After a reset of the link the kernel waits for the port to say that it is up; QEMU's may not. */
+static bool link_is_up(const struct pci_func *func)
+{
+	struct pci_func port;
+	__u32 cap, status;
+
+	if (pci_port(func, &port))
+		return false;
+	cap = pci_config_cap(&port, PCI_CAP_ID_EXP);
+	return cap && !pci_config_read(&port, cap + PCI_EXP_LNKSTA, 2, &status) &&
+	       status & PCI_EXP_LNKSTA_DLLLA;
+}
+
+/* What the kernel's injector of PCI Express errors takes. */
+struct aer_error {
+	__u8 bus, device, function;
+	__u32 uncorrectable, correctable, log[4], domain;
+};
+
+static int inject(const struct pci_func *func, __u32 status)
+{
+	unsigned int domain, bus, device, function;
+	struct aer_error error = { .uncorrectable = status };
+	int fd, ret;
+
+	system("modprobe -q aer_inject");
+	fd = open("/dev/aer_inject", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (sscanf(func->bdf, "%x:%x:%x.%x", &domain, &bus, &device, &function) != 4)
+		return -1;
+	error.domain = domain;
+	error.bus = bus;
+	error.device = device;
+	error.function = function;
+	ret = write(fd, &error, sizeof(error));
+	close(fd);
+	return ret < 0 ? -1 : 0;
+}
+
+/* The user is told; when recovery is over his function is as he set it up. */
+static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self, __u32 status)
+{
+	__s32 told = event_new();
+	int error;
+
+	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
+	error = ERRNO_OF(inject(&self->c.func, status));
+	if (error)
+		SKIP(return, "errors cannot be injected: %s", errno_name(error));
+	ASSERT_LT(0, event_wait(told, PATIENCE_MS));
+	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
+		if (page_answers(self->sink, self->bar))
+			break;
+		usleep(20000);
+	}
+	EXPECT_TRUE(page_answers(self->sink, self->bar));
+	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+	e1000e_lower(&self->c);
+	event_wait(self->event, 0);
+	EXPECT_TRUE(interrupt_arrives(&self->c, self->event));
+}
+
+TEST_F(host, error)
+{
+	check_error(_metadata, self, PCI_ERR_UNC_COMP_ABORT);
+}
+
+TEST_F(host, fatal_error)
+{
+	if (!link_is_up(&self->c.func))
+		SKIP(return, "the port above does not say that its link is up");
+	check_error(_metadata, self, PCI_ERR_UNC_MALF_TLP);
+}
+
+/* ---- several functions at once ---- */
+
+struct hot_info {
+	struct vfio_pci_hot_reset_info head;
+	struct vfio_pci_dependent_device devices[8];
+};
+
+struct hot_reset {
+	struct vfio_pci_hot_reset head;
+	__s32 groups[8];
+};
+
+static int hot_info(int device, struct hot_info *info, size_t room)
+{
+	memset(info, 0, sizeof(*info));
+	info->head.argsz = sizeof(info->head) + room * sizeof(info->devices[0]);
+	return ioctl(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info);
+}
+
+static int hot_reset(int device, __u32 count, const __s32 *groups)
+{
+	struct hot_reset reset = { .head = { .argsz = sizeof(reset), .count = count } };
+
+	memcpy(reset.groups, groups, (count < 8 ? count : 8) * sizeof(*groups));
+	return ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+}
+
+/* Two functions on one bus, in one group; the second is opened through the first one's group. */
+FIXTURE(pair)
+{
+	struct client first;
+	struct client second;
+};
+
+static int open_second(struct client *second, const struct client *first)
+{
+	*second = (struct client){ .container = -1, .group = -1, .device = -1 };
+	if (pci_find(E1000, 1, &second->func))
+		return -1;
+	second->device = group_get_device(first->group, second->func.bdf);
+	return second->device < 0 || client_read_regions(second) ? -1 : 0;
+}
+
+FIXTURE_SETUP(pair)
+{
+	self->second.device = -1;
+	self->second.container = -1;
+	self->second.group = -1;
+	if (!open_or_skip(_metadata, &self->first, E1000, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(open_second(&self->second, &self->first));
+}
+
+FIXTURE_TEARDOWN(pair)
+{
+	client_close(&self->second);
+	client_close(&self->first);
+}
+
+/* Too little room: ENOSPC and the count; enough of it: each function and its group. */
+TEST_F(pair, info)
+{
+	struct hot_info info;
+	__u32 count;
+
+	EXPECT_ERRNO(ENOSPC, hot_info(self->first.device, &info, 0));
+	count = info.head.count;
+	ASSERT_LE(2, count);
+	ASSERT_GE(8, count);
+	EXPECT_ERRNO(ENOSPC, hot_info(self->first.device, &info, count - 1));
+	EXPECT_EQ(count, info.head.count);
+	ASSERT_OK(hot_info(self->first.device, &info, 8));
+	EXPECT_EQ(count, info.head.count);
+	for (__u32 i = 0; i < count; i++)
+		EXPECT_EQ(self->first.func.group, (int)info.devices[i].group_id);
+}
+
+/* No group, too many, none that is open, none that is a group, a foreign one. */
+TEST_F(pair, errors)
+{
+	int device = self->first.device, other;
+	__s32 groups[8] = { self->first.group };
+	struct hot_info info;
+	struct pci_func edu;
+
+	ASSERT_OK(hot_info(device, &info, 8));
+	EXPECT_ERRNO(EINVAL, hot_reset(device, 0, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset(device, info.head.count + 1, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset(device, ~0U, groups));
+	groups[0] = 1000;
+	EXPECT_ERRNO(EBADF, hot_reset(device, 1, groups));
+	groups[0] = self->first.container;
+	EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+	groups[0] = device;
+	EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+	if (!pci_find(EDU, 0, &edu)) {
+		other = group_open(edu.group);
+		groups[0] = other;
+		EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+		groups[1] = self->first.group;
+		EXPECT_OK(hot_reset(device, 2, groups));
+		close(other);
+	}
+}
+
+static int mark(const struct client *c)
+{
+	return config_command(c, PCI_COMMAND_MEMORY, 0) ? : bar_write32(c, 0, E1000_RING, 0x12340);
+}
+
+static bool is_marked(const struct client *c)
+{
+	return !config_command(c, PCI_COMMAND_MEMORY, 0) &&
+	       bar_read32(c, 0, E1000_RING) == 0x12340;
+}
+
+/* A hot reset reaches both, and leaves config space as it was. */
+TEST_F(pair, reset)
+{
+	ASSERT_OK(mark(&self->first));
+	ASSERT_OK(mark(&self->second));
+	EXPECT_TRUE(is_marked(&self->first));
+	EXPECT_TRUE(is_marked(&self->second));
+	ASSERT_OK(hot_reset(self->second.device, 1, &self->first.group));
+	EXPECT_EQ(0, bar_read32(&self->first, 0, E1000_RING));
+	EXPECT_EQ(0, bar_read32(&self->second, 0, E1000_RING));
+}
+
+/*
+ * Functions that know no reset of their own: while one is in use its neighbour is handed on as it
+ * is, and when the last one is closed both are reset.
+ */
+TEST_F(pair, last_close_resets)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	ASSERT_OK(ioctl(self->first.device, VFIO_DEVICE_GET_INFO, &info));
+	if (info.flags & VFIO_DEVICE_FLAGS_RESET)
+		SKIP(return, "the functions can be reset one by one");
+	EXPECT_ERRNO(EINVAL, ioctl(self->first.device, VFIO_DEVICE_RESET));
+	ASSERT_OK(mark(&self->second));
+	client_close(&self->second);
+	ASSERT_OK(open_second(&self->second, &self->first));
+	EXPECT_TRUE(is_marked(&self->second));
+	client_close(&self->second);
+	client_close(&self->first);
+	ASSERT_OK(client_open(&self->first, E1000, 0, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(open_second(&self->second, &self->first));
+	EXPECT_FALSE(is_marked(&self->second));
+}
+
+/* Opens and closes one function again and again. */
+struct opener {
+	pthread_t thread;
+	int group;
+	const char *bdf;
+	int error;
+};
+
+static void *open_and_close(void *data)
+{
+	struct opener *o = data;
+
+	for (int round = 0; round < 20 && !o->error; round++) {
+		int device = group_get_device(o->group, o->bdf);
+
+		if (device < 0)
+			o->error = errno;
+		else
+			close(device);
+	}
+	return NULL;
+}
+
+/* Neighbours that are opened and closed at the same time do not get in each other's way. */
+TEST_F(pair, open_in_parallel)
+{
+	struct opener openers[2] = {
+		{ .group = self->first.group, .bdf = self->first.func.bdf },
+		{ .group = self->first.group, .bdf = self->second.func.bdf },
+	};
+
+	fd_close(&self->first.device);
+	fd_close(&self->second.device);
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(openers[i].thread, NULL));
+		EXPECT_EQ(0, openers[i].error)
+			TH_LOG("%s", errno_name(openers[i].error));
+	}
+}
+
+/* A function in a slot of its own can be reset with it; one on the root bus cannot: ENODEV. */
+TEST(slot_and_root_bus)
+{
+	struct hot_info info;
+	struct client c;
+
+	if (!open_or_skip(_metadata, &c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(hot_info(c.device, &info, 8));
+	EXPECT_EQ(1, info.head.count);
+	if (link_is_up(&c.func)) {
+		ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+		ASSERT_OK(bar_write32(&c, 0, E1000_RING, 0x12340));
+		ASSERT_OK(hot_reset(c.device, 1, &c.group));
+		EXPECT_EQ(0, bar_read32(&c, 0, E1000_RING));
+	}
+	client_close(&c);
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	EXPECT_ERRNO(ENODEV, hot_info(c.device, &info, 8));
+	EXPECT_ERRNO(ENODEV, hot_reset(c.device, 1, &c.group));
+	EXPECT_ERRNO(EINVAL, ioctl(c.device, VFIO_DEVICE_RESET));
+	client_close(&c);
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU, E1000E, E1000 };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
