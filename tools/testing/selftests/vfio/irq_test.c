@@ -378,7 +378,8 @@ TEST_F(e1000e, unknown_actions)
 
 /*
  * A masked vector of MSI-X is silent, the others are not; what the device sends meanwhile comes,
- * once, when it is unmasked. By NONE for a range, by BOOL for those with a 1; both may be said twice.
+ * once, when it is unmasked. By NONE for a range, by BOOL for those with a 1; each may be said
+ * twice.
  */
 TEST_F(e1000e, msix_mask)
 {
@@ -431,7 +432,7 @@ TEST_F(e1000e, msix_mask_without_event)
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
 }
 
-/* What cannot be masked: a kind that is not on (EINVAL), by eventfd (ENOTTY), a range that is not. */
+/* What cannot be masked: a kind that is not on (EINVAL), by eventfd (ENOTTY), no such range. */
 TEST_F(e1000e, msix_mask_errors)
 {
 	int device = self->c.device;
