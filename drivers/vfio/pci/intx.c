@@ -30,7 +30,7 @@
 #include "pci.h"
 
 /* Unmasks within a second that no program makes. */
-#define MAX_LOOPS	1000
+#define MAX_LOOPS	100
 
 static void intx_close_line(struct vfio_pci_device *vpci)
 {

@@ -62,7 +62,9 @@ static bool flip(struct attacker *a)
 /* Numbers that are at home in limits, and sometimes any. */
 static __u32 odd_number(struct attacker *a)
 {
-	static const __u32 edges[] = { 0, 1, 2, 4, 5, 8, 31, 32, 255, 256, 4095, 4096, 1 << 31, ~0U };
+	static const __u32 edges[] = {
+		0, 1, 2, 4, 5, 8, 31, 32, 255, 256, 4095, 4096, 1U << 31, ~0U
+	};
 
 	return roll(a, 3) ? edges[roll(a, ARRAY_SIZE(edges))] : random_next(&a->state);
 }
@@ -124,7 +126,7 @@ static int attack_bar(struct attacker *a, int target)
 			   1 + roll(a, sizeof(bytes))) < 0 ? -1 : 0;
 }
 
-/* The kernel touches the memory for us, so that a page that is not there is an error and no signal. */
+/* The kernel touches the memory for us: a page that is not there is an error and no signal. */
 static int attack_mmap(struct attacker *a, int target)
 {
 	const struct client *c = &shared.client[target];

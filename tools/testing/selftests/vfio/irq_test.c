@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 
 #include "lib/check.h"
@@ -374,6 +376,144 @@ TEST_F(e1000e, unknown_actions)
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
 }
 
+/*
+ * A masked vector of MSI-X is silent, the others are not; what the device sends meanwhile comes,
+ * once, when it is unmasked. By NONE for a range, by BOOL for those with a 1; each may be said
+ * twice.
+ */
+TEST_F(e1000e, msix_mask)
+{
+	const __u8 second[] = { 0, 1 };
+	int device = self->c.device;
+
+	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(irq_none(device, MASK, MSIX, 1, 2));
+	ASSERT_OK(irq_none(device, MASK, MSIX, 1, 2));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_OK(e1000e_lower(&self->c));
+		ASSERT_OK(e1000e_route(&self->c, 1));
+		ASSERT_OK(e1000e_raise(&self->c));
+	}
+	EXPECT_EQ(0, event_wait(self->events[1], QUIET_MS));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+	ASSERT_OK(irq_set(device, BOOL | UNMASK, MSIX, 0, 2, second, sizeof(second)));
+	EXPECT_EQ(1, event_wait(self->events[1], PATIENCE_MS));
+	ASSERT_OK(irq_none(device, UNMASK, MSIX, 0, VECTORS));
+	EXPECT_EQ(0, event_wait(self->events[2], QUIET_MS));
+	for (int vector = 0; vector < VECTORS; vector++)
+		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));
+}
+
+/* A mask outlives the eventfd: taken away and given anew, the vector is still masked. */
+TEST_F(e1000e, msix_mask_without_event)
+{
+	int device = self->c.device;
+	__s32 nothing = -1;
+
+	ASSERT_OK(irq_events(device, MSIX, 0, 2, self->events));
+	ASSERT_OK(irq_none(device, MASK, MSIX, 1, 1));
+	ASSERT_OK(irq_none(device, MASK, MSIX, 3, 1));
+	ASSERT_OK(irq_events(device, MSIX, 1, 1, &nothing));
+	ASSERT_OK(irq_events(device, MSIX, 1, 3, self->events + 1));
+	for (int vector = 1; vector < 4; vector += 2) {
+		ASSERT_OK(e1000e_lower(&self->c));
+		ASSERT_OK(e1000e_route(&self->c, vector));
+		ASSERT_OK(e1000e_raise(&self->c));
+		EXPECT_EQ(0, event_wait(self->events[vector], QUIET_MS));
+		ASSERT_OK(irq_none(device, UNMASK, MSIX, vector, 1));
+		EXPECT_EQ(1, event_wait(self->events[vector], PATIENCE_MS));
+	}
+	/* A mask does not outlive the kind. */
+	ASSERT_OK(irq_none(device, MASK, MSIX, 0, 1));
+	ASSERT_OK(e1000e_stop(&self->c));
+	ASSERT_OK(irq_disable(device, MSIX));
+	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(e1000e_start(&self->c));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
+}
+
+/* What cannot be masked: a kind that is not on (EINVAL), by eventfd (ENOTTY), no such range. */
+TEST_F(e1000e, msix_mask_errors)
+{
+	int device = self->c.device;
+
+	EXPECT_ERRNO(EINVAL, irq_none(device, MASK, MSIX, 0, 1));
+	EXPECT_ERRNO(EINVAL, irq_none(device, UNMASK, MSIX, 0, 1));
+	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
+	EXPECT_ERRNO(ENOTTY, irq_set(device, EVENTFD | MASK, MSIX, 0, 1, self->events, 4));
+	EXPECT_ERRNO(ENOTTY, irq_set(device, EVENTFD | UNMASK, MSIX, 0, 1, self->events, 4));
+	EXPECT_ERRNO(EINVAL, irq_none(device, MASK, MSIX, VECTORS - 1, 2));
+	for (int vector = 0; vector < VECTORS; vector++)
+		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));
+}
+
+/* The MSI of edu has no mask bits: it is not called maskable, and ENOTTY. */
+TEST_F(edu, msi_mask)
+{
+	__u32 cap = config_find_cap(&self->c, PCI_CAP_ID_MSI);
+	struct vfio_irq_info info;
+
+	ASSERT_OK(irq_info(self->c.device, MSI, &info));
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, &self->event));
+	if (config_read(&self->c, cap + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_MASKBIT)
+		SKIP(return, "the MSI of edu can be masked");
+	EXPECT_EQ(0, info.flags & VFIO_IRQ_INFO_MASKABLE);
+	EXPECT_ERRNO(ENOTTY, irq_none(self->c.device, MASK, MSI, 0, 1));
+	EXPECT_ERRNO(ENOTTY, irq_none(self->c.device, UNMASK, MSI, 0, 1));
+}
+
+/* What each index answers to what it cannot do while nothing is set up, and while it is. */
+TEST_F(e1000e, table_of_errors)
+{
+	static const struct {
+		__u32 flags, index;
+		int off, on;
+	} rows[] = {
+		{ NONE | MASK, INTX, EINVAL, 0 },
+		{ NONE | UNMASK, INTX, EINVAL, 0 },
+		{ NONE | TRIGGER, INTX, EINVAL, 0 },
+		{ BOOL | MASK, INTX, EINVAL, 0 },
+		{ BOOL | UNMASK, INTX, EINVAL, 0 },
+		{ BOOL | TRIGGER, INTX, EINVAL, 0 },
+		{ EVENTFD | MASK, INTX, EINVAL, ENOTTY },
+		{ NONE | TRIGGER, MSI, EINVAL, 0 },
+		{ BOOL | TRIGGER, MSI, EINVAL, 0 },
+		{ NONE | TRIGGER, MSIX, EINVAL, 0 },
+		{ BOOL | TRIGGER, MSIX, EINVAL, 0 },
+		{ NONE | MASK, MSIX, EINVAL, 0 },
+		{ BOOL | UNMASK, MSIX, EINVAL, 0 },
+		{ EVENTFD | MASK, MSIX, ENOTTY, ENOTTY },
+		{ NONE | MASK, ERR, ENOTTY, ENOTTY },
+		{ BOOL | UNMASK, ERR, ENOTTY, ENOTTY },
+		{ EVENTFD | MASK, ERR, ENOTTY, ENOTTY },
+		{ NONE | MASK, REQ, ENOTTY, ENOTTY },
+		{ BOOL | UNMASK, REQ, ENOTTY, ENOTTY },
+		{ NONE | TRIGGER, ERR, EINVAL, 0 },
+		{ NONE | TRIGGER, REQ, EINVAL, 0 },
+		{ NONE, MSIX, ENOTTY, ENOTTY },
+		{ NONE | MASK | UNMASK, MSIX, ENOTTY, ENOTTY },
+		{ NONE | BOOL | TRIGGER, MSIX, EINVAL, EINVAL },
+		{ TRIGGER, MSIX, EINVAL, EINVAL },
+		{ NONE | TRIGGER | 1U << 6, MSIX, EINVAL, EINVAL },
+	};
+	int device = self->c.device;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		/* One byte of bools, or one eventfd; a request without data has none. */
+		size_t size = rows[i].flags & NONE ? 0 : 4;
+		__s32 data = self->events[1];
+
+		EXPECT_EQ(rows[i].off, ERRNO_OF(irq_set(device, rows[i].flags, rows[i].index, 0, 1,
+							&data, size)))
+			TH_LOG("row %zu, off", i);
+		ASSERT_OK(irq_events(device, rows[i].index, 0, 1, self->events));
+		EXPECT_EQ(rows[i].on, ERRNO_OF(irq_set(device, rows[i].flags, rows[i].index, 0, 1,
+						       &data, size)))
+			TH_LOG("row %zu, on", i);
+		ASSERT_OK(irq_disable(device, rows[i].index));
+	}
+}
+
 /* INTx cannot be masked by an eventfd: ENOTTY. */
 TEST_F(edu, intx_mask_event)
 {
@@ -451,6 +591,148 @@ TEST_F(e1000e, names)
 	EXPECT_EQ(VECTORS, interrupts_named("vfio-msix[", bdf));
 	client_close(&self->c);
 	EXPECT_EQ(0, interrupts_named("vfio", bdf));
+}
+
+/* The host has an interrupt for each vector with an eventfd, and for no other. */
+TEST_F(e1000e, host_interrupts)
+{
+	const char *bdf = self->c.func.bdf;
+	__s32 some[VECTORS] = { -1, self->events[1], -1, -1, self->events[4] };
+	__s32 nothing = -1;
+
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, some));
+	EXPECT_EQ(2, interrupts_named("vfio-msix[", bdf));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 2, 1, &self->events[2]));
+	EXPECT_EQ(3, interrupts_named("vfio-msix[", bdf));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 2));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 1, 1, &nothing));
+	EXPECT_EQ(2, interrupts_named("vfio-msix[", bdf));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 2, 1, &nothing));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 4, 1, &nothing));
+	EXPECT_EQ(0, interrupts_named("vfio-msix[", bdf));
+	/* MSI-X is still on, with nothing. */
+	ASSERT_OK(irq_events(self->c.device, MSIX, 3, 1, &self->events[3]));
+	EXPECT_TRUE(vector_arrives(&self->c, self->events, 3));
+}
+
+/* A reset that the kernel does not see takes the messages; setting the eventfd anew restores it. */
+TEST_F(e1000e, table_restored)
+{
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(e1000e_stop(&self->c));
+	ASSERT_OK(e1000e_start(&self->c));
+	for (int vector = 0; vector < VECTORS; vector++)
+		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));
+}
+
+/* ---- while interrupts arrive ---- */
+
+/* Changes one thing after the other until told to stop. */
+struct changer {
+	pthread_t thread;
+	const struct client *c;
+	const __s32 *events;
+	__u32 index;
+	bool stop;
+	int error;
+	long changes;
+};
+
+/* The vector that is raised is masked, unmasked and exchanged; others come and go. */
+static void *change_until_stopped(void *data)
+{
+	struct changer *ch = data;
+	int device = ch->c->device;
+	const __s32 nothing[VECTORS] = { -1, -1, -1, -1, -1 };
+	bool msix = ch->index == MSIX;
+
+	for (unsigned int i = 0; !__atomic_load_n(&ch->stop, __ATOMIC_RELAXED); i++) {
+		int ret = irq_events(device, ch->index, 0, 1, &ch->events[i % VECTORS]);
+
+		if (msix && i % 3 == 0)
+			ret |= irq_none(device, MASK, MSIX, 0, 1) |
+			       irq_none(device, UNMASK, MSIX, 0, 1);
+		if (msix && i % 7 == 0)
+			ret |= irq_events(device, MSIX, 1, VECTORS - 1,
+					  i % 2 ? nothing : ch->events + 1);
+		if (ret)
+			ch->error = errno;
+		ch->changes++;
+	}
+	return NULL;
+}
+
+/* Waits until any of the eventfds was signalled; returns how often they were. */
+static long any_event(const __s32 *events)
+{
+	struct pollfd fds[VECTORS];
+	long count = 0;
+
+	for (int i = 0; i < VECTORS; i++)
+		fds[i] = (struct pollfd){ .fd = events[i], .events = POLLIN };
+	if (poll(fds, VECTORS, PATIENCE_MS) <= 0)
+		return 0;
+	for (int i = 0; i < VECTORS; i++)
+		count += event_wait(events[i], 0);
+	return count;
+}
+
+static int changer_start(struct changer *ch)
+{
+	return pthread_create(&ch->thread, NULL, change_until_stopped, ch);
+}
+
+static int changer_stop(struct changer *ch)
+{
+	__atomic_store_n(&ch->stop, true, __ATOMIC_RELAXED);
+	return pthread_join(ch->thread, NULL);
+}
+
+/* Each time the card sends vector 0 it arrives, on one eventfd or another: none is lost. */
+TEST_F_TIMEOUT(e1000e, msix_soak, 3600)
+{
+	struct changer ch = { .c = &self->c, .events = self->events, .index = MSIX };
+	double until = seconds_now() + soak_seconds() / 2;
+	long raised = 0, lost = 0;
+
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	ASSERT_OK(e1000e_route(&self->c, 0));
+	ASSERT_EQ(0, changer_start(&ch));
+	while (seconds_now() < until && lost < 3) {
+		ASSERT_OK(e1000e_lower(&self->c));
+		ASSERT_OK(e1000e_raise(&self->c));
+		raised++;
+		lost += !any_event(self->events);
+	}
+	ASSERT_EQ(0, changer_stop(&ch));
+	EXPECT_EQ(0, ch.error);
+	EXPECT_EQ(0, lost);
+	TH_LOG("%ld raised, %ld lost, %ld changes", raised, lost, ch.changes);
+}
+
+/* The same with MSI, whose eventfd is exchanged: exactly one event for each message. */
+TEST_F_TIMEOUT(edu, msi_soak, 3600)
+{
+	__s32 events[VECTORS];
+	struct changer ch = { .c = &self->c, .events = events, .index = MSI };
+	double until = seconds_now() + soak_seconds() / 2;
+	long raised = 0, arrived = 0, got = 1;
+
+	for (int i = 0; i < VECTORS; i++)
+		events[i] = event_new();
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, events));
+	ASSERT_EQ(0, changer_start(&ch));
+	while (seconds_now() < until && got) {
+		ASSERT_OK(edu_raise(&self->c));
+		raised++;
+		got = any_event(events);
+		arrived += got;
+		ASSERT_OK(edu_lower(&self->c));
+	}
+	ASSERT_EQ(0, changer_stop(&ch));
+	EXPECT_EQ(0, ch.error);
+	EXPECT_EQ(raised, arrived);
+	TH_LOG("%ld raised, %ld arrived, %ld changes", raised, arrived, ch.changes);
 }
 
 int main(int argc, char **argv)

@@ -234,6 +234,7 @@ static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * 
 
 	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
 	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
 	error = ERRNO_OF(inject(&self->c.func, status));
 	if (error)
 		SKIP(return, "errors cannot be injected: %s", errno_name(error));

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Power: states that the user chooses by config space, sleep that he allows by the low-power
+ * features, sleep of what nobody uses, and who wakes a function up.
+ */
+#include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/check.h"
+
+#define SET	VFIO_DEVICE_FEATURE_SET
+#define ENTRY	(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY | SET)
+#define WAKEUP	(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP | SET)
+#define EXIT	(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | SET)
+
+#define D0	0
+#define D3HOT	3
+#define MARK	0x5a
+
+/* Waits until sysfs says so: "active" or "suspended". */
+static bool status_becomes(const struct pci_func *func, const char *wanted)
+{
+	char status[32] = "";
+
+	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
+		if (!pci_read(func, "power/runtime_status", status, sizeof(status)) &&
+		    !strcmp(status, wanted))
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
+static int rebind(enum test_device kind)
+{
+	struct pci_func func;
+
+	if (pci_find(kind, 0, &func) || pci_unbind(&func))
+		return -1;
+	return pci_bind(&func, "vfio-pci");
+}
+
+FIXTURE(power)
+{
+	struct client c;
+	char *bar;
+	int sink;
+	__u32 pm;
+};
+
+FIXTURE_VARIANT(power)
+{
+	enum test_device kind;
+};
+
+FIXTURE_VARIANT_ADD(power, nvme) { .kind = NVME };
+FIXTURE_VARIANT_ADD(power, e1000e) { .kind = E1000E };
+
+/* A mapping holds the device as an fd does. */
+static void close_all(char *bar, struct client *c)
+{
+	munmap(bar, PAGE);
+	client_close(c);
+}
+
+FIXTURE_SETUP(power)
+{
+	if (!open_or_skip(_metadata, &self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->pm = config_find_cap(&self->c, PCI_CAP_ID_PM);
+	if (!self->pm) {
+		client_close(&self->c);
+		SKIP(return, "no power management");
+	}
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(config_write(&self->c, PCI_INTERRUPT_LINE, 1, MARK));
+	self->sink = memfd_create("sink", MFD_CLOEXEC);
+	self->bar = region_map(&self->c, 0, 0, PAGE);
+	ASSERT_NE(MAP_FAILED, self->bar);
+}
+
+FIXTURE_TEARDOWN(power)
+{
+	close_all(self->bar, &self->c);
+	close(self->sink);
+}
+
+/* True if the page is there: the kernel touches it for us, so that there is no signal. */
+static bool page_answers(int sink, const char *at)
+{
+	return pwrite(sink, at, 1, 0) == 1;
+}
+
+static __u32 power_state(const struct client *c, __u32 pm)
+{
+	return config_read(c, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK;
+}
+
+static int feature(int device, __u32 flags, __s32 event)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_low_power_entry_with_wakeup data;
+	} argument = {
+		.head = { .argsz = sizeof(argument), .flags = flags },
+		.data.wakeup_eventfd = event,
+	};
+
+	return ioctl(device, VFIO_DEVICE_FEATURE, &argument);
+}
+
+/* In D3hot memory does not answer, config space does; back in D0 all is as it was. */
+TEST_F(power, d3hot)
+{
+	__u16 command = config_read(&self->c, PCI_COMMAND, 2);
+	__u32 value;
+
+	for (int round = 0; round < 3; round++) {
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
+		ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+		EXPECT_EQ(D3HOT, power_state(&self->c, self->pm));
+		EXPECT_FALSE(page_answers(self->sink, self->bar));
+		EXPECT_ERRNO(EIO, region_read(&self->c, 0, 0, &value, 4));
+		EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+		ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D0));
+		EXPECT_EQ(D0, power_state(&self->c, self->pm));
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
+		EXPECT_EQ(command, config_read(&self->c, PCI_COMMAND, 2));
+	}
+}
+
+/* A reset, an interrupt to be set up and a close find a function that was left in D3hot awake. */
+TEST_F(power, woken_for_work)
+{
+	__s32 event = event_new();
+
+	ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event));
+	EXPECT_EQ(D0, power_state(&self->c, self->pm));
+	ASSERT_OK(irq_disable(self->c.device, VFIO_PCI_MSIX_IRQ_INDEX));
+	ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+	ASSERT_OK(ioctl(self->c.device, VFIO_DEVICE_RESET));
+	EXPECT_EQ(D0, power_state(&self->c, self->pm));
+	ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+	close_all(self->bar, &self->c);
+	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(D0, power_state(&self->c, self->pm));
+}
+
+/* Allowed to sleep it does; calls wake it, and it sleeps again; its pages are gone meanwhile. */
+TEST_F(power, low_power)
+{
+	__u32 id = config_read(&self->c, 0, 4), value;
+
+	ASSERT_TRUE(page_answers(self->sink, self->bar));
+	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_FALSE(page_answers(self->sink, self->bar));
+	for (int round = 0; round < 3; round++) {
+		EXPECT_EQ(id, config_read(&self->c, 0, 4));
+		EXPECT_EQ(4, region_read(&self->c, 0, 0, &value, 4));
+		EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	}
+	EXPECT_ERRNO(EINVAL, feature(self->c.device, ENTRY, -1));
+	ASSERT_OK(feature(self->c.device, EXIT, -1));
+	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	EXPECT_TRUE(page_answers(self->sink, self->bar));
+	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+}
+
+/* The host wakes it: without an eventfd it sleeps again; with one, that is told and it stays. */
+TEST_F(power, woken_by_host)
+{
+	__s32 event = event_new();
+
+	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
+	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	ASSERT_OK(pci_write(&self->c.func, "power/control", "auto"));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	ASSERT_OK(feature(self->c.device, EXIT, -1));
+
+	ASSERT_OK(feature(self->c.device, WAKEUP, event));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_EQ(0, event_wait(event, 0));
+	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
+	EXPECT_EQ(1, event_wait(event, PATIENCE_MS));
+	ASSERT_OK(pci_write(&self->c.func, "power/control", "auto"));
+	usleep(QUIET_MS * 1000);
+	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	EXPECT_TRUE(page_answers(self->sink, self->bar));
+	/* It has left low power, so it can enter again. */
+	EXPECT_OK(feature(self->c.device, ENTRY, -1));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+}
+
+/* A reset by the host reaches a function that sleeps as well, and lets it sleep again. */
+TEST_F(power, reset_while_asleep)
+{
+	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	ASSERT_OK(pci_reset(&self->c.func));
+	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	ASSERT_OK(feature(self->c.device, EXIT, -1));
+	EXPECT_TRUE(page_answers(self->sink, self->bar));
+	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+}
+
+/* What nobody uses sleeps, unless the parameter said no when it was bound; later is too late. */
+TEST_F(power, idle)
+{
+	struct pci_func func = self->c.func;
+
+	close_all(self->bar, &self->c);
+	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	ASSERT_OK(param_bool("disable_idle_d3", true));
+	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_TRUE(status_becomes(&func, "active"));
+	client_close(&self->c);
+	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	ASSERT_OK(rebind(variant->kind));
+	EXPECT_TRUE(status_becomes(&func, "active"));
+	ASSERT_OK(param_bool("disable_idle_d3", false));
+	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
+	client_close(&self->c);
+	usleep(QUIET_MS * 1000);
+	EXPECT_TRUE(status_becomes(&func, "active"));
+	ASSERT_OK(rebind(variant->kind));
+	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { NVME, E1000E };
+
+	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
+}
