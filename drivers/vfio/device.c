@@ -251,6 +251,7 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 	device_initialize(&device->device);
 	device->device.release = device_release;
 	device->device.class = device_class;
+	device->device.groups = ops->groups;
 	device->device.parent = dev;
 	return device;
 

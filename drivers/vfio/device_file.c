@@ -16,6 +16,7 @@
 #include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/pm_runtime.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
@@ -444,6 +445,8 @@ static const struct file_operations device_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = device_fops_mmap,
 	.poll = device_fops_poll,
+	/* Large regions are mapped where the kernel can use large entries of page tables. */
+	.get_unmapped_area = thp_get_unmapped_area,
 	.show_fdinfo = device_fops_show_fdinfo,
 };
 

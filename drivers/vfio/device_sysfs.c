@@ -55,4 +55,7 @@ static struct attribute *device_attrs[] = {
 
 static const struct attribute_group device_attr_group = { .attrs = device_attrs };
 
-const struct attribute_group *vfio_device_attr_groups[] = { &device_attr_group, NULL };
+static const struct attribute_group *device_attr_groups[] = { &device_attr_group, NULL };
+
+/* The driver's own attributes are the groups of the device itself. */
+const struct device_type vfio_device_type = { .groups = device_attr_groups };

@@ -40,7 +40,7 @@ static int device_publish(struct vfio_device *device, struct iommu_group *iommu_
 	ret = dev_set_name(&device->device, "vfio%d", device->index);
 	if (ret)
 		return ret;
-	device->device.groups = vfio_device_attr_groups;
+	device->device.type = &vfio_device_type;
 	ret = device_add(&device->device);
 	if (ret)
 		return ret;

@@ -21,8 +21,8 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * device->files_lock, vfio-pci's pfs_lock, and group->devices_lock (mutex; the match operation of
- * devices runs under it, and device->files_lock and pfs_lock are taken).
+ * device->files_lock, vfio-pci's pfs_lock and aliases_lock, and group->devices_lock (mutex; the
+ * match operation of devices runs under it, and device->files_lock and pfs_lock are taken).
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.
@@ -177,7 +177,7 @@ int vfio_revoke_after(const struct vfio_device *device);
 void vfio_device_recover(struct vfio_device *device);
 
 /* device_sysfs.c */
-extern const struct attribute_group *vfio_device_attr_groups[];
+extern const struct device_type vfio_device_type;
 
 /* viability.c */
 size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t size,

@@ -186,6 +186,7 @@ struct vfio_feature {
  * @request: ask the user to let go, for the (@count + 1)th time; may be NULL
  * @match: does @name, as given to GET_DEVICE_FD, mean this device? 1, 0 or a negative errno that
  *	the caller gets; may write into @name; NULL: the name must equal dev_name()
+ * @groups: attributes of /sys/…/vfio-dev/vfioX, or NULL
  * @ioctls: rows of the device's ioctls; owner is the struct vfio_device
  * @nr_ioctls: number of @ioctls
  * @features: rows of the device's features
@@ -209,6 +210,7 @@ struct vfio_device_ops {
 	vm_fault_t (*fault)(struct vfio_device *device, struct vm_fault *vmf, unsigned int order);
 	void (*request)(struct vfio_device *device, unsigned int count);
 	int (*match)(struct vfio_device *device, char *name);
+	const struct attribute_group **groups;
 	const struct vfio_ioctl *ioctls;
 	size_t nr_ioctls;
 	const struct vfio_feature *features;

@@ -161,6 +161,21 @@ access_hook(const struct vfio_pci_config_instance *owner,
 	return capability->hook;
 }
 
+/* Note that bytes which belong to nothing are touched. */
+static void access_note(const struct vfio_pci_config *config, unsigned long *gaps,
+			const struct vfio_pci_config_access *access)
+{
+	unsigned int lane;
+
+	for (lane = 0; lane < 4; lane++) {
+		u16 pos = access->pos + lane;
+
+		if (access->mask & 0xffU << 8 * lane &&
+		    config->owner[pos] == VFIO_PCI_CONFIG_GAP)
+			__set_bit(pos, gaps);
+	}
+}
+
 static int access_read(struct vfio_pci_device *vpci,
 		       const struct vfio_pci_config_instance *owner,
 		       struct vfio_pci_config_access *access)
@@ -173,6 +188,7 @@ static int access_read(struct vfio_pci_device *vpci,
 
 	lockdep_assert_held(&vpci->config_lock);
 
+	access_note(config, vpci->gaps.read, access);
 	if (hook && hook->refresh)
 		hook->refresh(vpci, owner->pos);
 	ret = hardware_read(vpci->pdev, access->pos, access->mask & ~virt, &hardware);
@@ -209,6 +225,7 @@ static int access_write(struct vfio_pci_device *vpci,
 
 	lockdep_assert_held(&vpci->config_lock);
 
+	access_note(config, vpci->gaps.written, access);
 	access->hardware = write & ~virt;
 	if (hook && hook->begin)
 		hook->begin(vpci, owner->pos, access);
@@ -398,6 +415,19 @@ static void adapt_command(struct vfio_pci_config *config, struct pci_dev *pdev)
 	config->shadow[PCI_COMMAND + 1] = 0;
 }
 
+/* Where nothing is known to be there, nothing is shown, and nothing reached. */
+static void adapt_gaps(struct vfio_pci_config *config)
+{
+	unsigned int pos;
+
+	for (pos = 0; pos < config->size; pos++) {
+		if (config->owner[pos] != VFIO_PCI_CONFIG_GAP)
+			continue;
+		config->virt[pos] = 0xff;
+		config->write[pos] = 0;
+	}
+}
+
 static void config_adapt(struct vfio_pci_config *config, struct vfio_pci_device *vpci)
 {
 	struct pci_dev *pdev = vpci->pdev;
@@ -416,6 +446,8 @@ static void config_adapt(struct vfio_pci_config *config, struct vfio_pci_device 
 	adapt_command(config, pdev);
 	if (vpci->intx.hidden || !pdev->irq || pdev->irq == IRQ_NOTCONNECTED)
 		config->shadow[PCI_INTERRUPT_PIN] = 0;
+	if (vpci->hide_gaps)
+		adapt_gaps(config);
 }
 
 /* ---- open and close ---- */

@@ -114,6 +114,7 @@ static void device_close(struct vfio_device *device)
 	pci_clear_master(pdev);
 	vfio_pci_irqs_close(vpci);
 	vfio_pci_ioeventfds_close(vpci);
+	vfio_pci_aliases_close(vpci);
 	vfio_pci_bars_close(vpci);
 	vfio_pci_config_close(vpci);
 
@@ -148,10 +149,10 @@ struct region {
 		     size_t count, u64 offset);
 };
 
-static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
-		    struct vfio_info_caps *caps)
+static int bar_describe(struct vfio_pci_device *vpci, unsigned int index,
+			struct vfio_region_info *info, struct vfio_info_caps *caps)
 {
-	const struct vfio_pci_bar *bar = &vpci->bars[info->index];
+	const struct vfio_pci_bar *bar = &vpci->bars[index];
 
 	info->size = bar->size;
 	if (!bar->size)
@@ -162,10 +163,48 @@ static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
 	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 
 	/* The whole BAR may be mapped although the MSI-X table is in it. */
-	if (!vpci->msi.table_size || info->index != vpci->msi.table_bar)
+	if (!vpci->msi.table_size || index != vpci->msi.table_bar)
 		return 0;
 	return PTR_ERR_OR_ZERO(vfio_info_cap_add(caps, sizeof(struct vfio_info_cap_header),
 						 VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1));
+}
+
+static int bar_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		    struct vfio_info_caps *caps)
+{
+	return bar_describe(vpci, info->index, info, caps);
+}
+
+static int alias_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		      struct vfio_info_caps *caps)
+{
+	const struct vfio_pci_alias *alias = vfio_pci_alias_at(vpci, info->index);
+	struct vfio_region_info_cap_alias *cap;
+
+	cap = vfio_info_cap_add(caps, sizeof(*cap), VFIO_REGION_INFO_CAP_ALIAS, 1);
+	if (IS_ERR(cap))
+		return PTR_ERR(cap);
+	cap->index = alias->bar;
+	cap->flags = alias->flags;
+	return bar_describe(vpci, alias->bar, info, caps);
+}
+
+static ssize_t alias_clip(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			  u64 offset)
+{
+	return vfio_pci_bar_clip(vpci, vfio_pci_alias_at(vpci, index)->bar, count, offset);
+}
+
+static int alias_read(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		      u64 offset)
+{
+	return vfio_pci_bar_read(vpci, vfio_pci_alias_at(vpci, index)->bar, buf, count, offset);
+}
+
+static int alias_write(struct vfio_pci_device *vpci, unsigned int index, const u8 *buf,
+		       size_t count, u64 offset)
+{
+	return vfio_pci_bar_write(vpci, vfio_pci_alias_at(vpci, index)->bar, buf, count, offset);
 }
 
 static int rom_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
@@ -259,39 +298,49 @@ static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	},
 };
 
-static const struct region *region_at(loff_t pos)
-{
-	u64 index = (u64)pos >> VFIO_PCI_OFFSET_SHIFT;
+/* Behind the fixed regions come those that the user asked for. */
+static const struct region alias_region = {
+	.info = alias_info, .clip = alias_clip, .read = alias_read, .write = alias_write,
+};
 
-	return index < ARRAY_SIZE(regions) ? &regions[index] : NULL;
+static const struct region *region_at(struct vfio_pci_device *vpci, u64 index)
+{
+	if (index < ARRAY_SIZE(regions))
+		return &regions[index];
+	return vfio_pci_alias_at(vpci, index) ? &alias_region : NULL;
+}
+
+static u64 index_of(loff_t pos)
+{
+	return (u64)pos >> VFIO_PCI_OFFSET_SHIFT;
 }
 
 static ssize_t device_clip(struct vfio_device *device, bool write, size_t count, loff_t pos)
 {
-	const struct region *region = region_at(pos);
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+	const struct region *region = region_at(vpci, index_of(pos));
 
 	if (!region || !(write ? !!region->write : !!region->read))
 		return -EINVAL;
 	if (!count)
 		return 0;
-	return region->clip(to_vfio_pci(device), region - regions, count,
-			    pos & VFIO_PCI_OFFSET_MASK);
+	return region->clip(vpci, index_of(pos), count, pos & VFIO_PCI_OFFSET_MASK);
 }
 
 static int device_read(struct vfio_device *device, u8 *buf, size_t count, loff_t pos)
 {
-	const struct region *region = region_at(pos);
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
-	return region->read(to_vfio_pci(device), region - regions, buf, count,
-			    pos & VFIO_PCI_OFFSET_MASK);
+	return region_at(vpci, index_of(pos))->read(vpci, index_of(pos), buf, count,
+						    pos & VFIO_PCI_OFFSET_MASK);
 }
 
 static int device_write(struct vfio_device *device, const u8 *buf, size_t count, loff_t pos)
 {
-	const struct region *region = region_at(pos);
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
-	return region->write(to_vfio_pci(device), region - regions, buf, count,
-			     pos & VFIO_PCI_OFFSET_MASK);
+	return region_at(vpci, index_of(pos))->write(vpci, index_of(pos), buf, count,
+						     pos & VFIO_PCI_OFFSET_MASK);
 }
 
 static int device_mmap(struct vfio_device *device, struct vm_area_struct *vma)
@@ -307,32 +356,77 @@ static vm_fault_t device_fault(struct vfio_device *device, struct vm_fault *vmf,
 
 /* ---- ioctls ---- */
 
+/**
+ * struct atomics - a width of atomic operations
+ * @completer: the function can carry them out, as its capability says it
+ * @flag: and as we say it
+ */
+struct atomics {
+	u32 completer;
+	u32 flag;
+};
+
+static const struct atomics atomics[] = {
+	{ PCI_EXP_DEVCAP2_ATOMIC_COMP32, VFIO_PCI_ATOMIC_COMP32 },
+	{ PCI_EXP_DEVCAP2_ATOMIC_COMP64, VFIO_PCI_ATOMIC_COMP64 },
+	{ PCI_EXP_DEVCAP2_ATOMIC_COMP128, VFIO_PCI_ATOMIC_COMP128 },
+};
+
+/* Which atomic operations work between function and root port? A VF has its PF's abilities. */
+static int atomics_info(struct vfio_pci_device *vpci, struct vfio_info_caps *caps)
+{
+	struct pci_dev *pdev = pci_physfn(vpci->pdev);
+	struct vfio_device_info_cap_pci_atomic_comp *link;
+	u32 cap = 0, flags = 0;
+	unsigned int i;
+
+	pcie_capability_read_dword(pdev, PCI_EXP_DEVCAP2, &cap);
+	for (i = 0; i < ARRAY_SIZE(atomics); i++) {
+		if (cap & atomics[i].completer &&
+		    !pci_enable_atomic_ops_to_root(pdev, atomics[i].completer))
+			flags |= atomics[i].flag;
+	}
+	if (!flags)
+		return 0;
+
+	link = vfio_info_cap_add(caps, sizeof(*link), VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, 1);
+	if (IS_ERR(link))
+		return PTR_ERR(link);
+	link->flags = flags;
+	return 0;
+}
+
 static long device_info(void *owner, struct vfio_call *call)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(owner);
 	struct vfio_device_info *info = call->data;
+	int ret;
 
 	info->flags = VFIO_DEVICE_FLAGS_PCI;
 	if (vpci->can_reset)
 		info->flags |= VFIO_DEVICE_FLAGS_RESET;
-	info->num_regions = VFIO_PCI_NUM_REGIONS;
+	info->num_regions = VFIO_PCI_NUM_REGIONS + vfio_pci_alias_count(vpci);
 	info->num_irqs = VFIO_PCI_NUM_IRQS;
-	return 0;
+	ret = atomics_info(vpci, &call->caps);
+	if (call->caps.size)
+		info->flags |= VFIO_DEVICE_FLAGS_CAPS;
+	return ret;
 }
 
 static long device_region_info(void *owner, struct vfio_call *call)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(owner);
 	struct vfio_region_info *info = call->data;
+	const struct region *region = region_at(vpci, info->index);
 	int ret;
 
-	if (info->index >= ARRAY_SIZE(regions) || !regions[info->index].info)
+	if (!region)
 		return -EINVAL;
 
 	info->flags = 0;
 	info->size = 0;
 	info->offset = vfio_pci_region_offset(info->index);
-	ret = regions[info->index].info(vpci, info, &call->caps);
+	ret = region->info(vpci, info, &call->caps);
 	if (call->caps.size)
 		info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
 	return ret;
@@ -417,6 +511,12 @@ static const struct vfio_ioctl device_ioctls[] = {
 
 static const struct vfio_feature device_features[] = {
 	{
+		.id = VFIO_DEVICE_FEATURE_REGION_ALIAS,
+		.ops = VFIO_DEVICE_FEATURE_SET,
+		.size = sizeof(struct vfio_device_feature_region_alias),
+		.answers = true,
+		.handler = vfio_pci_alias_feature,
+	}, {
 		.id = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
 		.ops = VFIO_DEVICE_FEATURE_SET,
 		.size = sizeof(uuid_t),
@@ -446,6 +546,7 @@ static int device_init(struct vfio_device *device)
 
 	vpci->pdev = to_pci_dev(device->dev);
 	mutex_init(&vpci->config_lock);
+	mutex_init(&vpci->aliases_lock);
 	init_rwsem(&vpci->memory_lock);
 	mutex_init(&vpci->ioeventfds_lock);
 	INIT_LIST_HEAD(&vpci->ioeventfds);
@@ -495,6 +596,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.fault = device_fault,
 	.request = device_request,
 	.match = device_match,
+	.groups = vfio_pci_config_groups,
 	.ioctls = device_ioctls,
 	.nr_ioctls = ARRAY_SIZE(device_ioctls),
 	.features = device_features,

@@ -32,6 +32,10 @@ static bool enable_sriov;
 module_param(enable_sriov, bool, 0644);
 MODULE_PARM_DESC(enable_sriov, "Let VFs be made of PFs that are bound to this driver; their users need the PF's token");
 
+static bool hide_config_gaps;
+module_param(hide_config_gaps, bool, 0644);
+MODULE_PARM_DESC(hide_config_gaps, "Bytes of config space that belong to no known capability read 0 and take no write. Counts when a device is bound");
+
 static bool disable_denylist;
 module_param(disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist, "Take devices known to be unsafe in a user's hands");
@@ -123,6 +127,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return PTR_ERR(vpci);
 	vpci->intx.hidden = !!pci_match_id(without_intx, pdev);
 	vpci->no_command_mask = nointxmask;
+	vpci->hide_gaps = hide_config_gaps;
 	pci_set_drvdata(pdev, vpci);
 
 	ret = vfio_pci_vga_probe(vpci, !disable_vga);

@@ -7,6 +7,9 @@
  * the device stops answering. A touch while it does not answer is SIGBUS.
  *
  * PUD entries are not made: not every kernel can split them.
+ *
+ * Aliases are mapped write-combining, page by page. The usual way to insert a page gives it the
+ * type that x86 keeps for its address, and that is the one of the kernel's own mapping of the BAR.
  */
 #include <linux/mm.h>
 
@@ -19,6 +22,43 @@ static vm_fault_t bar_insert(struct vm_fault *vmf, unsigned long pfn, unsigned i
 	if (order == PMD_ORDER)
 		return vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
 	return VM_FAULT_FALLBACK;
+}
+
+/**
+ * struct alias_entry - an entry of a page table that is to be made
+ * @vma: the mapping
+ * @pfn: what it shows
+ */
+struct alias_entry {
+	struct vm_area_struct *vma;
+	unsigned long pfn;
+};
+
+/* The lock of the page table is held. Another thread may have been here before. */
+static int alias_set_entry(pte_t *pte, unsigned long address, void *data)
+{
+	const struct alias_entry *entry = data;
+
+	if (pte_none(*pte))
+		set_pte_at(entry->vma->vm_mm, address, pte,
+			   pte_mkspecial(pfn_pte(entry->pfn, entry->vma->vm_page_prot)));
+	return 0;
+}
+
+static vm_fault_t alias_insert(struct vm_fault *vmf, unsigned long pfn)
+{
+	struct alias_entry entry = { .vma = vmf->vma, .pfn = pfn };
+	int ret;
+
+	ret = apply_to_page_range(vmf->vma->vm_mm, vmf->address, PAGE_SIZE, alias_set_entry,
+				  &entry);
+	return ret ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+/* Index of the region that is mapped */
+static unsigned long bar_index(const struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
 }
 
 /**
@@ -36,17 +76,17 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long address = ALIGN_DOWN(vmf->address, size);
-	unsigned int index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
+	const struct vfio_pci_alias *alias = vfio_pci_alias_at(vpci, bar_index(vma));
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	unsigned long pfn;
 
 	if (address < vma->vm_start || vma->vm_end - address < size)
 		return VM_FAULT_FALLBACK;
 
-	pfn = PHYS_PFN(pci_resource_start(vpci->pdev, index));
+	pfn = PHYS_PFN(pci_resource_start(vpci->pdev, alias ? alias->bar : bar_index(vma)));
 	pfn += vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
 	pfn += (address - vma->vm_start) >> PAGE_SHIFT;
-	if (!IS_ALIGNED(pfn, 1UL << order))
+	if (!IS_ALIGNED(pfn, 1UL << order) || (alias && order))
 		return VM_FAULT_FALLBACK;
 
 	/* Someone may reset the device for long: whoever is killed need not wait. */
@@ -54,13 +94,13 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 		return VM_FAULT_SIGBUS;
 	/* A page must not outlive the reference that keeps the device awake. */
 	if (vfio_pci_memory_enabled(vpci) && !vpci->low_power)
-		ret = bar_insert(vmf, pfn, order);
+		ret = alias ? alias_insert(vmf, pfn) : bar_insert(vmf, pfn, order);
 	up_read(&vpci->memory_lock);
 	return ret;
 }
 
 /**
- * vfio_pci_bar_mmap - map a part of a BAR
+ * vfio_pci_bar_mmap - map a part of a BAR, or of an alias of one
  * @vpci: the device
  * @vma: the mapping; its pgoff is a place in the device fd
  *
@@ -70,7 +110,8 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
  */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma)
 {
-	unsigned long index = vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
+	const struct vfio_pci_alias *alias = vfio_pci_alias_at(vpci, bar_index(vma));
+	unsigned long index = alias ? alias->bar : bar_index(vma);
 	unsigned long first = vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
 	struct vfio_pci_bar *bar;
 
@@ -82,7 +123,8 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma)
 	if (!bar->can_mmap || first + vma_pages(vma) > PAGE_ALIGN(bar->size) >> PAGE_SHIFT)
 		return -EINVAL;
 
-	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	vma->vm_page_prot = pgprot_decrypted(alias ? pgprot_writecombine(vma->vm_page_prot) :
+						     pgprot_noncached(vma->vm_page_prot));
 	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;
 }

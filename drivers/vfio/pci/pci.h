@@ -59,6 +59,29 @@ struct vfio_pci_bar {
 	struct resource *filler;
 };
 
+/* Ways to map a BAR in which it may have an alias, VFIO_REGION_ALIAS_* */
+#define VFIO_PCI_ALIAS_KINDS	1
+
+/**
+ * struct vfio_pci_alias - alias.c: a region that shows a BAR in another way
+ * @bar: which
+ * @flags: VFIO_REGION_ALIAS_*
+ */
+struct vfio_pci_alias {
+	u32 bar;
+	u32 flags;
+};
+
+/**
+ * struct vfio_pci_gaps - config.c: bytes of config space that belong to nothing and were touched
+ * @read: bit for each position that was read
+ * @written: that was written
+ */
+struct vfio_pci_gaps {
+	DECLARE_BITMAP(read, PCI_CFG_SPACE_EXP_SIZE);
+	DECLARE_BITMAP(written, PCI_CFG_SPACE_EXP_SIZE);
+};
+
 /**
  * struct vfio_pci_intx - intx.c: the level-triggered line
  *
@@ -149,10 +172,15 @@ struct vfio_pci_sriov {
  * @vdev: the core's part; first member
  * @pdev: the function; immutable
  * @config: config.c: see config.h
- * @config_lock: guards the shadow
+ * @gaps: config.c; config_lock
+ * @hide_gaps: config.c: gaps read as 0 (parameter hide_config_gaps, latched at probe)
+ * @config_lock: guards the shadow and what was touched
  * @memory_lock: memory.c; see above
  * @memory_on: memory.c: the BARs answer; written as the window closes, memory_lock
  * @bars: bar.c
+ * @aliases_lock: guards additions to @aliases; a leaf
+ * @aliases: alias.c: an entry is constant once it is counted
+ * @nr_aliases: those that there are; only grows while the device is open
  * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
  * @rom_valid: bar.c: bytes of it that are an image, the rest reads 0xff; open state
  * @has_vga: vga.c: the user has the VGA region (parameter disable_vga, latched at probe)
@@ -185,11 +213,16 @@ struct vfio_pci_device {
 	struct pci_dev *pdev;
 
 	struct vfio_pci_config config;
-	struct mutex config_lock;	/* config */
+	struct vfio_pci_gaps gaps;
+	bool hide_gaps;
+	struct mutex config_lock;	/* config and gaps */
 
 	struct rw_semaphore memory_lock;
 	bool memory_on;
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
+	struct mutex aliases_lock;	/* the two below */
+	struct vfio_pci_alias aliases[VFIO_PCI_NR_BARS * VFIO_PCI_ALIAS_KINDS];
+	unsigned int nr_aliases;
 	u64 rom_size;
 	size_t rom_valid;
 	bool has_vga;
@@ -344,6 +377,15 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 			unsigned int width);
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 		       unsigned int width, u64 data);
+
+/* config_sysfs.c */
+extern const struct attribute_group *vfio_pci_config_groups[];
+
+/* alias.c */
+const struct vfio_pci_alias *vfio_pci_alias_at(const struct vfio_pci_device *vpci, u64 index);
+unsigned int vfio_pci_alias_count(const struct vfio_pci_device *vpci);
+int vfio_pci_alias_feature(struct vfio_device *device, u32 op, void *data);
+void vfio_pci_aliases_close(struct vfio_pci_device *vpci);
 
 /* vga.c: the region ends behind the memory window */
 #define VFIO_PCI_VGA_SIZE	0xc0000

@@ -562,6 +562,34 @@ struct vfio_device_feature_dma_buf {
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2	12
 #define VFIO_DEVICE_FEATURE_ZPCI_ERROR	13
 
+/*
+ * What this project adds to the kernel's numbers: ids from 0xf000 on, far behind the kernel's.
+ *
+ * SET: a further region that shows the BAR @index and is mapped in the way that @flags say. Its
+ * index is filled in as @alias; whoever asks again gets the same one. It stays until the last fd of
+ * the device is closed. Its VFIO_DEVICE_GET_REGION_INFO carries the capability below.
+ *
+ * WC: write-combining. For prefetchable memory BARs only.
+ */
+#define VFIO_DEVICE_FEATURE_REGION_ALIAS	0xf000
+
+struct vfio_device_feature_region_alias {
+	__u32 index;
+	__u32 flags;
+#define VFIO_REGION_ALIAS_WC	(1 << 0)
+	__u32 alias;
+	__u32 reserved;
+};
+
+/* The region is an alias: of which region, and with which VFIO_REGION_ALIAS_* flags. */
+#define VFIO_REGION_INFO_CAP_ALIAS	0xf000
+
+struct vfio_region_info_cap_alias {
+	struct vfio_info_cap_header header;
+	__u32 index;
+	__u32 flags;
+};
+
 /* Container fd with the type1 backend set */
 struct vfio_iommu_type1_info {
 	__u32 argsz;

@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include "lib/check.h"
 
@@ -448,6 +450,241 @@ TEST_F(hole, punch)
 				   MAP_SHARED | MAP_FIXED, self->c.device,
 				   self->c.region[BAR].offset + at));
 	EXPECT_EQ(1, view[at]);
+}
+
+FIXTURE(alias)
+{
+	struct client c;
+	__u64 size;
+	__u8 *view;
+};
+
+FIXTURE_SETUP(alias)
+{
+	self->view = MAP_FAILED;
+	if (!open_or_skip(_metadata, &self->c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	self->size = self->c.region[BAR].size;
+	self->view = region_map(&self->c, BAR, 0, self->size);
+	ASSERT_NE(MAP_FAILED, self->view);
+}
+
+FIXTURE_TEARDOWN(alias)
+{
+	if (self->view != MAP_FAILED)
+		munmap(self->view, self->size);
+	client_close(&self->c);
+}
+
+struct alias_call {
+	struct vfio_device_feature head;
+	struct vfio_device_feature_region_alias data;
+};
+
+static int alias_ask(int device, __u32 index, __u32 flags, __u32 *alias)
+{
+	struct alias_call call = {
+		.head.argsz = sizeof(call),
+		.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_REGION_ALIAS,
+		.data = { .index = index, .flags = flags },
+	};
+	int ret = ioctl(device, VFIO_DEVICE_FEATURE, &call);
+
+	*alias = call.data.alias;
+	return ret;
+}
+
+static __u32 nr_regions(int device)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return ioctl(device, VFIO_DEVICE_GET_INFO, &info) ? 0 : info.num_regions;
+}
+
+/* An alias is a region behind the fixed ones; it says of what, and goes with the last fd. */
+TEST_F(alias, info)
+{
+	const struct vfio_region_info_cap_alias *cap;
+	__u32 alias, again;
+	struct {
+		struct vfio_region_info info;
+		char chain[256];
+	} reply = { .info.argsz = sizeof(reply) };
+
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, nr_regions(self->c.device));
+	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, alias);
+	for (int i = 0; i < 1000; i++) {
+		ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &again));
+		ASSERT_EQ(alias, again);
+	}
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS + 1, nr_regions(self->c.device));
+
+	reply.info.index = alias;
+	ASSERT_OK(ioctl(self->c.device, VFIO_DEVICE_GET_REGION_INFO, &reply));
+	EXPECT_EQ(self->size, reply.info.size);
+	EXPECT_EQ(RW | VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS, reply.info.flags);
+	cap = chain_find(&reply, sizeof(reply), reply.info.cap_offset, VFIO_REGION_INFO_CAP_ALIAS);
+	ASSERT_NE(NULL, cap);
+	EXPECT_EQ(BAR, cap->index);
+	EXPECT_EQ(VFIO_REGION_ALIAS_WC, cap->flags);
+
+	munmap(self->view, self->size);
+	self->view = MAP_FAILED;
+	client_close(&self->c);
+	ASSERT_OK(client_open(&self->c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, nr_regions(self->c.device));
+	EXPECT_ERRNO(EINVAL, region_info(self->c.device, alias, &reply.info));
+}
+
+/* Only whole, prefetchable memory BARs, in known ways: else EINVAL. */
+TEST_F(alias, refused)
+{
+	const __u32 set = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_REGION_ALIAS;
+	const __u32 get = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_REGION_ALIAS;
+	struct alias_call call = {
+		.head = { .argsz = sizeof(call), .flags = set },
+		.data = { .index = BAR, .flags = VFIO_REGION_ALIAS_WC, .reserved = 1 },
+	};
+	static const __u32 indexes[] = { 0, 1, 3, 4, 5, 6, 7, 8, 9, 100, ~0U };
+	__u32 alias;
+
+	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++)
+		EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, indexes[i], VFIO_REGION_ALIAS_WC,
+					       &alias));
+	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 0, &alias));
+	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 2, &alias));
+	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 3, &alias));
+	EXPECT_ERRNO(EINVAL, ioctl(self->c.device, VFIO_DEVICE_FEATURE, &call));
+	call.data.reserved = 0;
+	call.head.argsz = sizeof(call) - 1;
+	EXPECT_ERRNO(EINVAL, ioctl(self->c.device, VFIO_DEVICE_FEATURE, &call));
+	call.head.argsz = sizeof(call);
+	call.head.flags = get;
+	EXPECT_ERRNO(EINVAL, ioctl(self->c.device, VFIO_DEVICE_FEATURE, &call));
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, nr_regions(self->c.device));
+	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, alias, VFIO_REGION_ALIAS_WC, &alias));
+}
+
+/* The alias shows the BAR: by read and write, by mmap, and not while nothing is decoded. */
+TEST_F(alias, is_the_bar)
+{
+	__u8 data[5] = { 1, 2, 3, 4, 5 }, back[5];
+	struct vfio_region_info info;
+	__u32 alias;
+	__u8 *wc;
+
+	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_info(self->c.device, alias, &info));
+	ASSERT_EQ(5, pwrite(self->c.device, data, 5, info.offset + 3));
+	EXPECT_EQ(0, memcmp(data, self->view + 3, 5));
+	ASSERT_EQ(5, pread(self->c.device, back, 5, info.offset + 3));
+	EXPECT_EQ(0, memcmp(data, back, 5));
+	EXPECT_ERRNO(EINVAL, pread(self->c.device, back, 5, info.offset + self->size));
+
+	EXPECT_ERRNO(EINVAL, mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, self->c.device,
+				  info.offset));
+	EXPECT_ERRNO(EINVAL, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->c.device,
+				  info.offset + self->size));
+	wc = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, self->c.device,
+		  info.offset + 2 * MIB);
+	ASSERT_NE(MAP_FAILED, wc);
+	wc[0] = 0x5a;
+	wc[3 * MIB] = 0xa5;
+	__sync_synchronize();
+	EXPECT_EQ(0x5a, self->view[2 * MIB]);
+	EXPECT_EQ(0xa5, self->view[5 * MIB]);
+	ASSERT_EQ(0, mprotect(wc, PAGE, PROT_READ));
+	EXPECT_EQ(0x5a, wc[0]);
+	ASSERT_EQ(0, munmap(wc + PAGE, PAGE));
+
+	ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));
+	EXPECT_TRUE(touch_fails(wc));
+	EXPECT_TRUE(touch_fails(wc + 3 * MIB));
+	EXPECT_ERRNO(EIO, pread(self->c.device, back, 5, info.offset));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0xa5, wc[3 * MIB]);
+	munmap(wc, 4 * MIB);
+}
+
+/* The kernel chooses addresses at which huge entries of page tables fit the BAR. */
+TEST_F(bar, map_alignment)
+{
+	static const __u64 places[] = { 0, 2 * MIB, PAGE, MIB, 6 * MIB + 3 * PAGE };
+
+	EXPECT_EQ(0, (uintptr_t)self->view % (2 * MIB));
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		__u8 *part = region_map(&self->c, BAR, places[i], 8 * MIB);
+
+		ASSERT_NE(MAP_FAILED, part);
+		EXPECT_EQ(places[i] % (2 * MIB), (uintptr_t)part % (2 * MIB))
+			TH_LOG("offset 0x%llx", places[i]);
+		munmap(part, 8 * MIB);
+	}
+}
+
+/* True where the kernel can mark huge entries that have no memory behind them: since 6.12. */
+static bool kernel_has_huge_pfnmap(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	uname(&name);
+	return sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 12)) &&
+	       !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
+/* A fault fills 2 MiB where it can, and never less than a page. */
+TEST_F(bar, huge_faults)
+{
+	const __u64 size = 16 * MIB;
+	struct rusage before, after;
+	long faults;
+
+	if (!kernel_has_huge_pfnmap())
+		SKIP(return, "a kernel without huge PFN mappings");
+	getrusage(RUSAGE_SELF, &before);
+	for (__u64 at = 0; at < size; at += PAGE)
+		__atomic_load_n(self->view + at, __ATOMIC_SEQ_CST);
+	getrusage(RUSAGE_SELF, &after);
+	faults = after.ru_minflt - before.ru_minflt;
+	EXPECT_GE((long)(2 * size / (2 * MIB)), faults);
+}
+
+/* A BAR below a page that has the page to itself can be mapped, and its neighbours stay away. */
+TEST_F(info, sub_page)
+{
+	__u32 value;
+	__u8 *view;
+	int found = 0;
+
+	for (int bar = 0; bar < 6; bar++) {
+		const struct vfio_region_info *info = &self->c.region[bar];
+		__u32 hardware = config_read(&self->c, PCI_BASE_ADDRESS_0 + 4 * bar, 4);
+
+		if (!info->size || info->size >= PAGE || hardware & PCI_BASE_ADDRESS_SPACE_IO)
+			continue;
+		found++;
+		EXPECT_EQ(!(hardware & (PAGE - 1) & PCI_BASE_ADDRESS_MEM_MASK),
+			  !!(info->flags & VFIO_REGION_INFO_FLAG_MMAP));
+		if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP)) {
+			EXPECT_ERRNO(EINVAL, region_map(&self->c, bar, 0, PAGE));
+			continue;
+		}
+		EXPECT_EQ(0, system("grep -q 'vfio sub-page reserved' /proc/iomem"));
+		view = region_map(&self->c, bar, 0, PAGE);
+		ASSERT_NE(MAP_FAILED, view);
+		ASSERT_EQ(4, region_read(&self->c, bar, 0, &value, 4));
+		EXPECT_EQ(value, *(__u32 *)view);
+		EXPECT_ERRNO(EINVAL, region_map(&self->c, bar, 0, 2 * PAGE));
+		EXPECT_ERRNO(EINVAL, region_read(&self->c, bar, info->size, &value, 4));
+		munmap(view, PAGE);
+	}
+	if (!found)
+		SKIP(return, "no BAR below a page");
 }
 
 int main(int argc, char **argv)
