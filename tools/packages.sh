@@ -22,7 +22,7 @@ declare -A lists=(
 	[build]="gcc make kmod"
 	[vm]="qemu-system-x86 busybox-static cpio kmod"
 	[demo]="qemu-utils qemu-block-extra"
-	[check]="gcc libc6-dev linux-libc-dev sparse perl xz-utils binutils"
+	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils"
 	[debug]="gcc bc bison flex libelf-dev libssl-dev xz-utils"
 )
 

@@ -318,5 +318,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };
 
+	log_announce("RLIMIT_MEMLOCK|dma_entry_limit allows no more");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

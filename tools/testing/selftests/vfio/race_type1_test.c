@@ -441,5 +441,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, E1000E };
 
+	log_announce("RLIMIT_MEMLOCK|dma_entry_limit allows no more");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -39,5 +39,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };
 
+	log_announce("No interrupt remapping support");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

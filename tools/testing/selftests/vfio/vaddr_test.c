@@ -342,5 +342,6 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && !strcmp(argv[1], "after-exec"))
 		return after_exec(atoi(argv[2]), atoi(argv[3]));
+	log_announce("RLIMIT_MEMLOCK");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }
