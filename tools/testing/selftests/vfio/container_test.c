@@ -248,7 +248,8 @@ TEST(charged_to_opener)
 	containers = cost_of("/dev/vfio/vfio");
 	file_write("/sys/fs/cgroup/cgroup.procs", pid);
 	rmdir(CGROUP);
-	EXPECT_LE(MANY * 64L, containers - null)
+	/* One takes 64 bytes at least; the kernel's statistics lag by some pages for each processor. */
+	EXPECT_LE(MANY * 32L, containers - null)
 		TH_LOG("%ld bytes for files, %ld for containers", null, containers);
 }
 

@@ -305,6 +305,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, E1000E };
 
-	log_announce("RLIMIT_MEMLOCK");
+	log_announce("can't reserve");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

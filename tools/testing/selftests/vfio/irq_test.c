@@ -389,12 +389,13 @@ TEST_F(e1000e, msix_mask)
 	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
 	ASSERT_OK(irq_none(device, MASK, MSIX, 1, 2));
 	ASSERT_OK(irq_none(device, MASK, MSIX, 1, 2));
+	/* With pauses: the card holds back what comes too fast, and sends it when it likes. */
 	for (int i = 0; i < 3; i++) {
 		ASSERT_OK(e1000e_lower(&self->c));
 		ASSERT_OK(e1000e_route(&self->c, 1));
 		ASSERT_OK(e1000e_raise(&self->c));
+		EXPECT_EQ(0, event_wait(self->events[1], QUIET_MS));
 	}
-	EXPECT_EQ(0, event_wait(self->events[1], QUIET_MS));
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 0));
 	ASSERT_OK(irq_set(device, BOOL | UNMASK, MSIX, 0, 2, second, sizeof(second)));
 	EXPECT_EQ(1, event_wait(self->events[1], PATIENCE_MS));

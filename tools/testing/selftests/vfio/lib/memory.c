@@ -53,7 +53,7 @@ static void *addresses_new(size_t size)
 
 	if (start == MAP_FAILED)
 		return NULL;
-	return (void *)(uintptr_t)(((uintptr_t)start + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+	return start + (-(uintptr_t)start & (ALIGNMENT - 1));
 }
 
 const char *memory_name(enum memory_kind kind)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Races and random calls run for as long as the environment variable SOAK_SECONDS says, else for
- * ten seconds, on a debug kernel for a minute. Numbers are random but the same for the same seed.
+ * ten seconds, on a debug kernel twenty. Numbers are random but the same for the same seed.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -23,7 +23,7 @@ int soak_seconds(void)
 
 	if (text)
 		return atoi(text);
-	return access("/sys/kernel/debug/kmemleak", F_OK) ? 10 : 60;
+	return access("/sys/kernel/debug/kmemleak", F_OK) ? 10 : 20;
 }
 
 /* Marsaglia's xorshift with a multiplication; the state is never 0. */
