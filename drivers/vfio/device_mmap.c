@@ -75,6 +75,8 @@ static vm_fault_t dead_page_fault(struct vfio_device *device, struct vm_fault *v
 
 	if (order)
 		return VM_FAULT_FALLBACK;
+	/* This mapping may have come just after the others were counted. */
+	queue_delayed_work(system_unbound_wq, &device->dead_page.wipe, WIPE_INTERVAL);
 	return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(device->dead_page.page),
 				   vm_get_page_prot(vma->vm_flags));
 }

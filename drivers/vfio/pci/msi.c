@@ -64,6 +64,12 @@ static irqreturn_t msi_handler(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+static void msix_table_read(struct pci_dev *pdev, u16 *flags, u32 *table)
+{
+	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, flags);
+	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, table);
+}
+
 /**
  * vfio_pci_msi_open - read how many vectors there are and where the MSI-X table is
  * @vpci: the device, being opened
@@ -90,8 +96,7 @@ void vfio_pci_msi_open(struct vfio_pci_device *vpci)
 	if (!pdev->msix_cap)
 		return;
 
-	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
-	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);
+	msix_table_read(pdev, &flags, &table);
 	msi->max_msix = FIELD_GET(PCI_MSIX_FLAGS_QSIZE, flags) + 1;
 	msi->table_bar = FIELD_GET(PCI_MSIX_TABLE_BIR, table);
 	msi->table_offset = table & PCI_MSIX_TABLE_OFFSET;
@@ -360,6 +365,22 @@ void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index)
 /* ---- the kind ---- */
 
 /*
+ * The PCI core reads anew where the table is. Some devices can be taught to say something else than
+ * when it was checked; one that does so between this look and the core's is not found out.
+ */
+static bool msix_table_moved(struct vfio_pci_device *vpci)
+{
+	const struct vfio_pci_msi *msi = &vpci->msi;
+	u32 table = 0;
+	u16 flags = 0;
+
+	msix_table_read(vpci->pdev, &flags, &table);
+	return FIELD_GET(PCI_MSIX_FLAGS_QSIZE, flags) + 1 != msi->max_msix ||
+	       FIELD_GET(PCI_MSIX_TABLE_BIR, table) != msi->table_bar ||
+	       (table & PCI_MSIX_TABLE_OFFSET) != msi->table_offset;
+}
+
+/*
  * Enable the kind in hardware, with at least @nr_vectors vectors, or with none where they come one
  * by one. Returns how many there can be, or an error.
  */
@@ -371,6 +392,8 @@ static int kind_allocate(struct vfio_pci_device *vpci, unsigned int nr_vectors, 
 	u16 command;
 	int ret;
 
+	if (msix && msix_table_moved(vpci))
+		return -EIO;
 	command = vfio_pci_decode_begin(vpci);
 	ret = pci_alloc_irq_vectors(pdev, 1, wanted, msix ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
 	if (ret > 0 && one_by_one) {

@@ -113,31 +113,6 @@ int charge_add(struct type1_charge *charge, unsigned long pages)
 	return ret;
 }
 
-/**
- * charge_move - let the caller take over a charge
- * @charge: of anybody; replaced by one of the caller, or unchanged on failure
- *
- * Context: process context of the user; takes its mmap_lock for writing.
- * Return: as charge_add(); -ENOMEM also without memory.
- */
-int charge_move(struct type1_charge **charge)
-{
-	struct type1_charge *mine;
-	int ret;
-
-	if ((*charge)->mm == current->mm)
-		return 0;
-
-	mine = charge_new();
-	if (!mine)
-		return -ENOMEM;
-	ret = charge_add(mine, (*charge)->pages);
-	if (!ret)
-		swap(mine, *charge);
-	charge_drop(mine);
-	return ret;
-}
-
 /* Drop a charge of the caller; false after a fatal signal. */
 static bool drop_own(struct type1_charge *charge)
 {
@@ -161,25 +136,53 @@ static bool drop_other(struct type1_charge *charge)
 	return true;
 }
 
+/* One entry for each mm, so that the list is as short as there are users who stall. */
+static bool late_merge(struct type1_charge *charge)
+{
+	struct type1_charge *other;
+
+	lockdep_assert_held(&late_lock);
+
+	list_for_each_entry(other, &late_charges, late) {
+		if (other->mm == charge->mm) {
+			other->pages += charge->pages;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void drop_later(struct type1_charge *charge)
+{
+	bool merged;
+
+	spin_lock(&late_lock);
+	merged = late_merge(charge);
+	if (!merged)
+		list_add_tail(&charge->late, &late_charges);
+	spin_unlock(&late_lock);
+
+	if (merged)
+		charge_free(charge);
+	schedule_delayed_work(&late_work, 0);
+}
+
 /**
  * charge_drop - take a charge back
  * @charge: made by charge_new(); gone afterwards
+ * @wait: wait for the mmap_lock of the caller, if that is who was charged
  *
- * Context: process context; takes mmap_lock of the caller for writing if that is who was charged,
- * and waits for nobody else; needs no memory.
+ * Context: process context; with @wait no lock is held that anybody else needs. Waits for nobody
+ * but the caller; needs no memory.
  */
-void charge_drop(struct type1_charge *charge)
+void charge_drop(struct type1_charge *charge, bool wait)
 {
-	if (!charge->pages ||
-	    (charge->mm == current->mm ? drop_own(charge) : drop_other(charge))) {
-		charge_free(charge);
-		return;
-	}
+	bool own = wait && charge->mm == current->mm;
 
-	spin_lock(&late_lock);
-	list_add_tail(&charge->late, &late_charges);
-	spin_unlock(&late_lock);
-	schedule_delayed_work(&late_work, 0);
+	if (!charge->pages || (own ? drop_own(charge) : drop_other(charge)))
+		charge_free(charge);
+	else
+		drop_later(charge);
 }
 
 /* late_lock is held all along, so that a charge is late or dropped and never in between. */

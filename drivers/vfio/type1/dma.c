@@ -37,8 +37,8 @@ static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mappi
 	mapping->mapped_runs = 0;
 }
 
-/* Give back what a mapping holds, of which nothing is mapped. */
-static void mapping_release(struct type1_mapping *mapping)
+/* Give back what a mapping holds, of which nothing is mapped; @wait as for charge_drop(). */
+static void mapping_release(struct type1_mapping *mapping, bool wait)
 {
 	struct pinlog_cursor at = {};
 	struct pin_run run;
@@ -48,7 +48,7 @@ static void mapping_release(struct type1_mapping *mapping)
 		cond_resched();
 	}
 	pinlog_free(&mapping->log);
-	charge_drop(mapping->charge);
+	charge_drop(mapping->charge, wait);
 }
 
 /*
@@ -60,7 +60,7 @@ static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mappi
 	down_read(&iommu->domains_lock);
 	mapping_unmap(iommu, mapping);
 	up_read(&iommu->domains_lock);
-	mapping_release(mapping);
+	mapping_release(mapping, true);
 }
 
 /* Move the mappings of a range to @claimed, and out of everybody else's reach. */
@@ -211,7 +211,7 @@ void mappings_bury(struct list_head *gone)
 	struct type1_mapping *mapping, *next;
 
 	list_for_each_entry_safe(mapping, next, gone, claimed) {
-		mapping_release(mapping);
+		mapping_release(mapping, false);
 		kfree(mapping);
 	}
 }
@@ -244,12 +244,11 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	return mapping;
 }
 
-static void complain_memlock(const struct type1_mapping *mapping)
+static void complain_memlock(u64 start, u64 last)
 {
 	pr_warn_ratelimited("%s[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
 			    current->comm, task_tgid_nr(current), rlimit(RLIMIT_MEMLOCK),
-			    mapping->last - mapping->start + 1, mapping->start,
-			    current->mm->locked_vm << PAGE_SHIFT);
+			    last - start + 1, start, current->mm->locked_vm << PAGE_SHIFT);
 }
 
 /* The next chunk of the user's memory into the log. What the log does not take, the pinner has. */
@@ -264,7 +263,7 @@ static int mapping_pin(struct type1_mapping *mapping, struct pinner *pinner)
 	if (pinner->pinned) {
 		ret = charge_add(mapping->charge, pinner->nr);
 		if (ret == -ENOMEM)
-			complain_memlock(mapping);
+			complain_memlock(mapping->start, mapping->last);
 		if (ret)
 			return ret;
 	}
@@ -438,45 +437,97 @@ out:
 	return ret;
 }
 
+/* The mapping that has exactly this range, and no user address. */
+static struct type1_mapping *mapping_without_vaddr(struct type1_iommu *iommu,
+						   const struct iova_range *range)
+{
+	struct type1_mapping *mapping;
+	int ret;
+
+	ret = mappings_settle(iommu, range);
+	if (ret)
+		return ERR_PTR(ret);
+	mapping = mapping_first(iommu, range);
+	if (!mapping)
+		return ERR_PTR(-ENOENT);
+	if (mapping->vaddr_valid || mapping->start != range->start || mapping->last != range->last)
+		return ERR_PTR(-EINVAL);
+	return mapping;
+}
+
+/* A charge of the caller for as many pages, or NULL if it is the caller who is charged. */
+static struct type1_charge *charge_like(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	struct type1_mapping *mapping;
+	struct type1_charge *charge;
+	unsigned long pages = 0;
+	bool own = false;
+	int ret;
+
+	mutex_lock(&iommu->lock);
+	mapping = mapping_without_vaddr(iommu, range);
+	if (!IS_ERR(mapping)) {
+		pages = mapping->charge->pages;
+		own = mapping->charge->mm == current->mm;
+	}
+	mutex_unlock(&iommu->lock);
+	if (IS_ERR(mapping))
+		return ERR_CAST(mapping);
+	if (own)
+		return NULL;
+
+	charge = charge_new();
+	if (!charge)
+		return ERR_PTR(-ENOMEM);
+	ret = charge_add(charge, pages);
+	if (!ret)
+		return charge;
+	if (ret == -ENOMEM)
+		complain_memlock(range->start, range->last);
+	charge_drop(charge, true);
+	return ERR_PTR(ret);
+}
+
 /**
  * mapping_set_vaddr - the caller takes over a mapping that has no user address
  * @iommu: the container's
  * @range: that of the mapping
  * @vaddr: where the caller has the memory
  *
+ * The caller is charged before the lock is taken, since his mmap_lock may be held for ever.
+ *
  * Context: process context of the user; may sleep; takes iommu->lock.
- * Return: 0; -ENOENT without a mapping; -EINVAL if it has an address or another range; -ENOMEM if
- * the caller may not lock that much memory; -EINTR after a fatal signal.
+ * Return: 0; -ENOENT without a mapping; -EINVAL if it has an address or another range, or another
+ * has taken its place meanwhile; -ENOMEM if the caller may not lock that much memory; -EINTR after
+ * a fatal signal.
  */
 int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
 		      unsigned long vaddr)
 {
+	struct type1_charge *charge = charge_like(iommu, range);
 	struct type1_mapping *mapping;
 	int ret;
 
-	mutex_lock(&iommu->lock);
-	ret = mappings_settle(iommu, range);
-	if (ret)
-		goto out;
+	if (IS_ERR(charge))
+		return PTR_ERR(charge);
 
-	mapping = mapping_first(iommu, range);
-	if (!mapping) {
-		ret = -ENOENT;
-	} else if (mapping->vaddr_valid || mapping->start != range->start ||
-		   mapping->last != range->last) {
+	mutex_lock(&iommu->lock);
+	mapping = mapping_without_vaddr(iommu, range);
+	ret = PTR_ERR_OR_ZERO(mapping);
+	if (!ret && (charge ? mapping->charge->pages != charge->pages :
+			      mapping->charge->mm != current->mm))
 		ret = -EINVAL;
-	} else {
-		ret = charge_move(&mapping->charge);
-		if (ret == -ENOMEM)
-			complain_memlock(mapping);
-	}
 	if (!ret) {
+		if (charge)
+			swap(charge, mapping->charge);
 		mapping->vaddr = vaddr;
 		mapping->vaddr_valid = true;
 		iommu->nr_vaddr_invalid--;
 	}
-out:
 	mutex_unlock(&iommu->lock);
+
+	if (charge)
+		charge_drop(charge, true);
 	return ret;
 }
 

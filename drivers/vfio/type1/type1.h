@@ -292,8 +292,7 @@ int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 /* account.c */
 struct type1_charge *charge_new(void);
 int charge_add(struct type1_charge *charge, unsigned long pages);
-int charge_move(struct type1_charge **charge);
-void charge_drop(struct type1_charge *charge);
+void charge_drop(struct type1_charge *charge, bool wait);
 void charges_exit(void);
 
 /* pin.c */

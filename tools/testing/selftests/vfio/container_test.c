@@ -248,7 +248,7 @@ TEST(charged_to_opener)
 	containers = cost_of("/dev/vfio/vfio");
 	file_write("/sys/fs/cgroup/cgroup.procs", pid);
 	rmdir(CGROUP);
-	/* One takes 64 bytes at least; the kernel's statistics lag by some pages for each processor. */
+	/* One takes 64 bytes at least; the statistics lag by some pages for each processor. */
 	EXPECT_LE(MANY * 32L, containers - null)
 		TH_LOG("%ld bytes for files, %ld for containers", null, containers);
 }
