@@ -267,7 +267,8 @@ TEST_F(noiommu, registers_and_interrupts)
 	EXPECT_EQ(~0x12345678U, bar_read32(&self->c, 0, EDU_LIVENESS));
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		error = ERRNO_OF(irq_events(self->c.device, kinds[i], 0, 1, &event));
-		if (error == NOT_SUPPORTED)
+		/* ENODEV is what 6.1 says. */
+		if (error == NOT_SUPPORTED || error == ENODEV)
 			SKIP(return, "the interrupt remapping does not know the device either");
 		ASSERT_EQ(0, error);
 		ASSERT_OK(edu_raise(&self->c));
