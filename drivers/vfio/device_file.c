@@ -346,10 +346,11 @@ static int device_write_piece(struct vfio_device *device, const char __user *buf
 	return ret;
 }
 
-static ssize_t device_fops_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+/* The whole of a read() or write(), a piece at a time. */
+static ssize_t device_access(struct vfio_device *device, bool write, char __user *buf,
+			     size_t count, loff_t *pos)
 {
-	struct vfio_device_file *df = file->private_data;
-	ssize_t size = device_clip(df->device, false, count, *pos);
+	ssize_t size = device_clip(device, write, count, *pos);
 	size_t done, piece;
 	int ret = 0;
 
@@ -357,7 +358,10 @@ static ssize_t device_fops_read(struct file *file, char __user *buf, size_t coun
 		return size;
 	for (done = 0; done < size; done += piece) {
 		piece = access_piece(*pos, size - done);
-		ret = device_read_piece(df->device, buf + done, piece, *pos);
+		if (write)
+			ret = device_write_piece(device, buf + done, piece, *pos);
+		else
+			ret = device_read_piece(device, buf + done, piece, *pos);
 		if (ret)
 			break;
 		*pos += piece;
@@ -366,25 +370,20 @@ static ssize_t device_fops_read(struct file *file, char __user *buf, size_t coun
 	return done ?: ret;
 }
 
+static ssize_t device_fops_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	return device_access(df->device, false, buf, count, pos);
+}
+
 static ssize_t device_fops_write(struct file *file, const char __user *buf, size_t count,
 				 loff_t *pos)
 {
 	struct vfio_device_file *df = file->private_data;
-	ssize_t size = device_clip(df->device, true, count, *pos);
-	size_t done, piece;
-	int ret = 0;
 
-	if (size <= 0)
-		return size;
-	for (done = 0; done < size; done += piece) {
-		piece = access_piece(*pos, size - done);
-		ret = device_write_piece(df->device, buf + done, piece, *pos);
-		if (ret)
-			break;
-		*pos += piece;
-		cond_resched();
-	}
-	return done ?: ret;
+	/* Only read from. */
+	return device_access(df->device, true, (char __user *)buf, count, pos);
 }
 
 static int device_fops_mmap(struct file *file, struct vm_area_struct *vma)

@@ -85,33 +85,17 @@ static int vfio_call_get_tail(struct vfio_call *call, const struct vfio_ioctl *r
 	return 0;
 }
 
-static long vfio_call_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
-			     void *owner, struct vfio_call *call)
+/* The handler of a row: @call is decoded where the row has a struct, else there is @arg. */
+static long vfio_row_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
+			    void *owner, struct vfio_call *call, unsigned long arg)
 {
-	long ret;
+	long ret = guard ? guard->enter(owner) : 0;
 
-	if (!guard)
-		return row->handler(owner, call);
-	ret = guard->enter(owner);
 	if (ret)
 		return ret;
-	ret = row->handler(owner, call);
-	guard->leave(owner);
-	return ret;
-}
-
-static long vfio_plain_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
-			      void *owner, unsigned long arg)
-{
-	long ret;
-
-	if (!guard)
-		return row->plain(owner, arg);
-	ret = guard->enter(owner);
-	if (ret)
-		return ret;
-	ret = row->plain(owner, arg);
-	guard->leave(owner);
+	ret = row->min ? row->handler(owner, call) : row->plain(owner, arg);
+	if (guard)
+		guard->leave(owner);
 	return ret;
 }
 
@@ -142,7 +126,7 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 	if (ret)
 		return ret;
 
-	ret = vfio_call_handle(row, guard, owner, &call);
+	ret = vfio_row_handle(row, guard, owner, &call, arg);
 	if (ret >= 0 || (row->back_error && ret == row->back_error)) {
 		err = vfio_call_put(&call, row);
 		if (err)
@@ -189,7 +173,7 @@ long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard 
 		    void *owner, unsigned long arg)
 {
 	return row->min ? vfio_call_run(row, guard, owner, arg) :
-			  vfio_plain_handle(row, guard, owner, arg);
+			  vfio_row_handle(row, guard, owner, NULL, arg);
 }
 
 /**
