@@ -173,7 +173,7 @@ TEST_F(account, limit_message)
 	char who[64], message[1024];
 	const char * const texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)",
 				       "4096 locked" };
-	int kmsg = kmsg_open();
+	int kmsg = log_open();
 	pid_t child;
 	int status;
 
@@ -187,7 +187,7 @@ TEST_F(account, limit_message)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
 	snprintf(who, sizeof(who), "account_test[%d]", child);
-	EXPECT_TRUE(kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
+	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	close(kmsg);
 }
 
@@ -233,7 +233,7 @@ TEST_F(account, entry_limit_message)
 {
 	char before[16], who[64], message[1024];
 	const char * const texts[] = { who, "2 mappings", "dma_entry_limit" };
-	int kmsg = kmsg_open();
+	int kmsg = log_open();
 
 	ASSERT_LE(0, kmsg);
 	ASSERT_OK(file_read(ENTRY_LIMIT, before, sizeof(before)));
@@ -244,7 +244,7 @@ TEST_F(account, entry_limit_message)
 	EXPECT_EQ(0, dma_available(self->fd));
 	EXPECT_ERRNO(ENOSPC, dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
 	snprintf(who, sizeof(who), "account_test[%d]", getpid());
-	EXPECT_TRUE(kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
+	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	EXPECT_EQ(KIBS(2 * PAGE), locked_kib());
 	/* Above the usual limit it may be raised, too, with mappings there. */
 	ASSERT_OK(file_write(ENTRY_LIMIT, "70000"));

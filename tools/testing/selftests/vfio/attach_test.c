@@ -219,14 +219,14 @@ TEST_F(attach, refused_range_is_explained)
 	static const char * const msi[] = { "attach_test[", "0xfee01000-0xfee01fff",
 					    "0xfee00000-0xfeefffff" };
 	static const char * const aperture[] = { "attach_test[", "0x8000000000000000", "reach" };
-	int kmsg = kmsg_open();
+	int kmsg = log_open();
 	char message[1024];
 
 	ASSERT_LE(0, kmsg);
 	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, 0xfee01000, PAGE));
-	EXPECT_TRUE(kmsg_find(kmsg, msi, ARRAY_SIZE(msi), message, sizeof(message)));
+	EXPECT_TRUE(log_find(kmsg, msi, ARRAY_SIZE(msi), message, sizeof(message)));
 	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, 1ULL << 63, PAGE));
-	EXPECT_TRUE(kmsg_find(kmsg, aperture, ARRAY_SIZE(aperture), message, sizeof(message)));
+	EXPECT_TRUE(log_find(kmsg, aperture, ARRAY_SIZE(aperture), message, sizeof(message)));
 	close(kmsg);
 }
 

@@ -354,36 +354,6 @@ TEST_F(whole, dup)
 	client_close(&copy);
 }
 
-/* Sends or receives one fd over a socket. */
-static int pass_fd(int socket, int fd)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {
-		.head.cmsg_len = CMSG_LEN(sizeof(int)),
-		.head.cmsg_level = SOL_SOCKET,
-		.head.cmsg_type = SCM_RIGHTS,
-	};
-	char byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-		return sendmsg(socket, &message, 0);
-	}
-	if (recvmsg(socket, &message, 0) < 0)
-		return -1;
-	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
-	return fd;
-}
-
 /* A device fd may be on its way through a socket while all others are closed. */
 TEST_F(whole, passed_fd)
 {
@@ -392,10 +362,10 @@ TEST_F(whole, passed_fd)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	ASSERT_OK(edu_start(&self->c));
 	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, 2 * PAGE));
-	ASSERT_EQ(1, pass_fd(sockets[0], self->c.device));
+	ASSERT_OK(fd_send(sockets[0], self->c.device, 0));
 	client_close(&self->c);
 	EXPECT_ERRNO(EBUSY, group_open(self->c.func.group));
-	self->c.device = pass_fd(sockets[1], -1);
+	self->c.device = fd_receive(sockets[1]);
 	ASSERT_LE(0, self->c.device);
 	EXPECT_TRUE(device_works(&self->c, self->memory, 3));
 }
@@ -406,7 +376,7 @@ TEST_F(whole, passed_fd_is_dropped)
 	int sockets[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
-	ASSERT_EQ(1, pass_fd(sockets[0], self->c.device));
+	ASSERT_OK(fd_send(sockets[0], self->c.device, 0));
 	client_close(&self->c);
 	close(sockets[0]);
 	close(sockets[1]);

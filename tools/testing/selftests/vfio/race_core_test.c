@@ -373,36 +373,6 @@ TEST_F_TIMEOUT(race, bind, 3600)
 
 /* ---- processes ---- */
 
-/* Sends or receives one fd over a socket. */
-static int pass_fd(int socket, int fd)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {
-		.head.cmsg_len = CMSG_LEN(sizeof(int)),
-		.head.cmsg_level = SOL_SOCKET,
-		.head.cmsg_type = SCM_RIGHTS,
-	};
-	char byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-		return sendmsg(socket, &message, MSG_DONTWAIT);
-	}
-	if (recvmsg(socket, &message, 0) <= 0)
-		return -1;
-	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
-	return fd;
-}
-
 /* A child that uses what it inherited and what it is sent, until it is killed. */
 static void child_life(const struct client *parents, int socket, char *memory)
 {
@@ -413,7 +383,7 @@ static void child_life(const struct client *parents, int socket, char *memory)
 		config_read(&c, 0, 4);
 		dma_map_rw(c.container, memory, IOVA + getpid() * PAGE, PAGE);
 		close(group_get_device(c.group, c.func.bdf));
-		close(pass_fd(socket, -1));
+		close(fd_receive(socket));
 	}
 }
 
@@ -441,7 +411,8 @@ TEST_F_TIMEOUT(race, processes, 3600)
 				child_life(c, sockets[1], arena->memory);
 		}
 		for (unsigned int n = dice(&w, 20); n; n--)
-			pass_fd(sockets[0], dice(&w, 2) ? c->device : c->group);
+			fd_send(sockets[0], dice(&w, 2) ? c->device : c->group,
+				MSG_DONTWAIT);
 		client_close(c);
 		for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
 			usleep(dice(&w, 10000));

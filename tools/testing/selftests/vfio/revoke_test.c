@@ -702,13 +702,6 @@ static void user(const int *ready, enum test_device kind,
 static void heir(const int *ready, enum test_device kind,
 		 int (*habit)(struct client *c))
 {
-	char space[CMSG_SPACE(sizeof(int))] = { }, byte = 0;
-	struct iovec io = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &io, .msg_iovlen = 1,
-		.msg_control = space, .msg_controllen = sizeof(space),
-	};
-	struct cmsghdr *control = CMSG_FIRSTHDR(&message);
 	struct client c = { .container = -1, .group = -1, .device = -1 };
 	int sockets[2], ret;
 	pid_t pid;
@@ -719,15 +712,11 @@ static void heir(const int *ready, enum test_device kind,
 	if (!pid) {
 		if (client_open(&c, kind, 0, VFIO_TYPE1v2_IOMMU))
 			_exit(24);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(control), &c.device, sizeof(int));
-		_exit(sendmsg(sockets[0], &message, 0) == 1 ? 0 : 25);
+		_exit(fd_send(sockets[0], c.device, 0) ? 25 : 0);
 	}
-	if (recvmsg(sockets[1], &message, 0) != 1 || child_end(pid, PATIENCE_MS))
+	c.device = fd_receive(sockets[1]);
+	if (c.device < 0 || child_end(pid, PATIENCE_MS))
 		_exit(26);
-	memcpy(&c.device, CMSG_DATA(control), sizeof(int));
 	tell_ready(ready);
 	ret = habit(&c);
 	_exit(ret ? ret : is_dead(c.device) ? 0 : 27);

@@ -50,7 +50,7 @@ FIXTURE_SETUP(storm)
 		return;
 	ASSERT_OK(edu_start(&self->c));
 	self->event = event_new();
-	self->kmsg = kmsg_open();
+	self->kmsg = log_open();
 	error = ERRNO_OF(irq_events(self->c.device, INTX, 0, 1, &self->event));
 	if (error == EBUSY && variant->nointxmask) {
 		client_close(&self->c);
@@ -100,7 +100,7 @@ static bool storm_is_told(int kmsg, const char *bdf)
 	char message[512];
 
 	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
-		if (kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)))
+		if (log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)))
 			return true;
 		usleep(20000);
 	}

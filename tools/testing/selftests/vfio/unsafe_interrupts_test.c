@@ -15,7 +15,7 @@
 TEST(unsafe_interrupts)
 {
 	static const char * const texts[] = { "allow_unsafe_interrupts", "group" };
-	int kmsg = kmsg_open();
+	int kmsg = log_open();
 	char message[1024];
 	struct client c;
 
@@ -25,7 +25,7 @@ TEST(unsafe_interrupts)
 		SKIP(return, "interrupts are isolated here (vm/run --iommu intremap=off)");
 	}
 	ASSERT_EQ(EPERM, errno);
-	EXPECT_TRUE(kmsg_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
+	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	EXPECT_ERRNO(EPERM, client_open(&c, EDU, 0, VFIO_TYPE1_IOMMU));
 	ASSERT_OK(file_write(PARAMETER, "Y"));
 	EXPECT_OK(client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU));

@@ -159,39 +159,6 @@ TEST_F(vaddr, no_group_joins)
 
 /* ---- another process takes over ---- */
 
-static int fd_send(int socket, int fd)
-{
-	union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control;
-	struct iovec byte = { .iov_base = "x", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &byte, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
-}
-
-static int fd_receive(int socket)
-{
-	union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control;
-	char byte;
-	struct iovec buffer = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &buffer, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(socket, &message, 0) != 1)
-		return -1;
-	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
-	return fd;
-}
-
 /* The other's part. Its exit status tells the first thing that was wrong. */
 static int take_over(int socket, rlim_t limit)
 {
@@ -247,8 +214,8 @@ TEST_F(vaddr, other_process)
 	close(sockets[1]);
 	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, UNMAP_VADDR, IOVA, SIZE));
 	EXPECT_EQ(KIBS(3 * SIZE), locked_kib());
-	ASSERT_OK(fd_send(sockets[0], self->fd));
-	ASSERT_OK(fd_send(sockets[0], self->file));
+	ASSERT_OK(fd_send(sockets[0], self->fd, 0));
+	ASSERT_OK(fd_send(sockets[0], self->file, 0));
 	if (recv(sockets[0], &byte, 1, 0) == 1) {
 		/* It is theirs now; what they have not is still ours. */
 		for (int tries = 0; tries < 1000 && locked_kib() != KIBS(2 * SIZE); tries++)

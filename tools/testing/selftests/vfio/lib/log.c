@@ -32,20 +32,35 @@ int log_open(void)
 	return fd;
 }
 
-/* Whether a line that has come, and was not read before, has @text in it; if so, reads up to it. */
-bool log_has(int log, const char *text)
+/*
+ * Reads on to a line that has come, was not read before and has all of @count texts in it, and
+ * copies it, if @line is not NULL. False if there is none up to now.
+ */
+bool log_find(int log, const char * const *texts, size_t count, char *line, size_t size)
 {
-	char line[2048];
+	char record[4096];
 	ssize_t got;
+	size_t i;
 
 	for (;;) {
-		got = read(log, line, sizeof(line) - 1);
+		got = read(log, record, sizeof(record) - 1);
 		if (got < 0 && errno == EPIPE)
 			continue; /* lines were lost: go on with the oldest there is */
 		if (got <= 0)
 			return false;
-		line[got] = 0;
-		if (strstr(line, text))
-			return true;
+		record[got] = 0;
+		for (i = 0; i < count && strstr(record, texts[i]); i++)
+			;
+		if (i < count)
+			continue;
+		if (line)
+			snprintf(line, size, "%s", record);
+		return true;
 	}
+}
+
+/* The same for one text. */
+bool log_has(int log, const char *text)
+{
+	return log_find(log, &text, 1, NULL, 0);
 }

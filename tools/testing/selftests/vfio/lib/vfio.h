@@ -167,9 +167,9 @@ void memory_free(struct memory *m);
 long pins_held(void);
 bool pins_become(long pins);
 
-/* kmsg.c */
-int kmsg_open(void);
-bool kmsg_find(int fd, const char * const *texts, size_t count, char *message, size_t size);
+/* pass.c */
+int fd_send(int socket, int fd, int flags);
+int fd_receive(int socket);
 
 /**
  * struct stall - memory whose first touch waits
@@ -203,6 +203,7 @@ long event_wait(int fd, int milliseconds);
 /* log.c */
 int log_announce(const char *pattern);
 int log_open(void);
+bool log_find(int log, const char * const *texts, size_t count, char *line, size_t size);
 bool log_has(int log, const char *text);
 
 /* uevent.c */
