@@ -4,7 +4,8 @@
  *
  * Whoever is about to touch a device on behalf of its user enters its gate and leaves it again.
  * Closing the gate lets nobody in any more and waits for those inside. It happens once in the life
- * of a device, when the device is taken back from a user who did not give it back.
+ * of a device, when the device is taken back from a user who did not give it back. Hooks of
+ * eventfds do not enter it: they end when the device is closed.
  *
  * Nobody waits for the user inside: user memory is read before and written after, since a user can
  * make a page fault last for ever. What a visitor waits for is other visitors and the hardware, so

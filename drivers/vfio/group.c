@@ -5,7 +5,8 @@
  * This file owns groups. A group appears with the first device of its iommu_group that a VFIO
  * driver registers and goes with the last one. Its node and uevent come when everything behind them
  * is ready, and go before anything behind them does. A file that is still open then keeps the
- * struct, but the group is dead: iommu_group is NULL and calls answer -ENODEV.
+ * struct, but the group is dead: iommu_group is NULL and calls answer -ENODEV (UNSET_CONTAINER:
+ * -EINVAL).
  *
  * The file of a group is the privilege to use its devices. One opener at a time: he may put the
  * group into a container and then open devices, which keep his file open until they are closed.

@@ -6,7 +6,7 @@
  * This file owns that time, the waiting, and the order in which a device is taken:
  *
  *	nobody new	no fd comes to have the device any more
- *	gate		nobody touches it any more
+ *	gate		no call and no fault touches it any more; eventfds may until the close
  *	mappings	they show the dead page
  *	fds		each gives back what it holds; the last one closes the device, which stops
  *			its DMA and interrupts and resets it

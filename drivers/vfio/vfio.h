@@ -4,6 +4,8 @@
  *
  * The lock order of all three modules, outermost first.
  *
+ *   device_lock		(the driver core's) bind, unbind, resets by the host; only tried
+ *				for by those who hold one of the others
  *   groups_lock		group.c: which groups there are
  *   group->lock		one group: its opener, its container
  *   container->lock		a container's members and instance (rw_semaphore)
@@ -15,14 +17,19 @@
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
  *   late_lock			type1: charges to drop later (spinlock; only tries for mmap_lock)
+ *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * device->files_lock, vfio-pci's pfs_lock and aliases_lock, and group->devices_lock (mutex; the
- * match operation of devices runs under it, and device->files_lock and pfs_lock are taken).
+ * group->view_lock (spinlock), device->files_lock, vfio-pci's pfs_lock and aliases_lock, and
+ * group->devices_lock (mutex; the match operation of devices runs under it, and
+ * device->files_lock and pfs_lock are taken).
+ *
+ * A debt: recovery from errors takes memory_lock under pci_bus_sem, which power changes take inside
+ * memory_lock (reset_test shows it on a debug kernel).
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.

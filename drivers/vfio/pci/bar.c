@@ -7,7 +7,8 @@
  * are in io.c.
  *
  * The MSI-X table belongs to the kernel: read() gives 0xff there and write() nothing. A mapping of
- * the BAR does show it; interrupt remapping makes that harmless.
+ * the BAR does show it. Interrupt remapping makes that harmless; without it the administrator has
+ * accepted the risk.
  *
  * Mappings are in mmap.c, writes by eventfds in ioeventfd.c.
  */

@@ -8,8 +8,8 @@
  * wanted back.
  *
  * What the user asks for is a cell of a table [index][action]; an empty cell is -ENOTTY. All cells
- * run under irq_lock. Eventfds are looked up before anything is changed, so a bad one changes
- * nothing.
+ * run under irq_lock, those of MSI and MSI-X under config_lock as well: the device stays in D0.
+ * Eventfds are looked up before anything is changed, so a bad one changes nothing.
  */
 #include <linux/eventfd.h>
 #include <linux/slab.h>

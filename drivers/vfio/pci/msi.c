@@ -22,8 +22,7 @@
  * The MSI-X table is in the device's memory, where a device that resets itself may lose it, and
  * where it cannot be reached while the user has decoding off. So the message is written anew before
  * a handler is installed or if it was lost, and decoding is on around whatever touches the table.
- * Whether the user
- * sees MSI enabled in config space is config.c's.
+ * Whether the user sees MSI enabled in config space is config_hooks.c's.
  *
  * All of this is under irq_lock.
  */

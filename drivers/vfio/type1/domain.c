@@ -312,7 +312,7 @@ void domains_unmap(struct type1_iommu *iommu, u64 iova, unsigned long size)
  * domains_coherent - do all domains keep devices from getting around the caches?
  * @iommu: whose domains
  *
- * Context: any; iommu->domains_lock is held.
+ * Context: the container's lock is held, so no group comes or goes.
  */
 bool domains_coherent(const struct type1_iommu *iommu)
 {
