@@ -28,8 +28,8 @@
  * group->devices_lock (mutex; the match operation of devices runs under it, and
  * device->files_lock and pfs_lock are taken).
  *
- * A debt: recovery from errors takes memory_lock under pci_bus_sem, which power changes take inside
- * memory_lock (reset_test shows it on a debug kernel).
+ * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
+ * under it when it recovers from an error: there memory_lock is only tried for.
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.

@@ -15,10 +15,13 @@
  * The kernel itself sometimes needs the memory while the user has decoding off: the MSI-X table and
  * the ROM. vfio_pci_decode_begin() and vfio_pci_decode_end() switch it on for a moment.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 
 #include "pci.h"
+
+#define QUIESCE_PAUSE_US	1000
 
 /**
  * vfio_pci_memory_enabled - do the function's memory BARs answer?
@@ -31,7 +34,7 @@ bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci)
 {
 	lockdep_assert_held(&vpci->memory_lock);
 
-	return vpci->memory_on;
+	return vpci->memory_on && !READ_ONCE(vpci->frozen);
 }
 
 /*
@@ -74,6 +77,29 @@ void vfio_pci_quiesce(struct vfio_pci_device *vpci)
 {
 	down_write(&vpci->memory_lock);
 	memory_zap(vpci);
+}
+
+/**
+ * vfio_pci_quiesce_try - open the window unless others have it open for long
+ * @vpci: the device
+ * @patience_ms: how long to try, in milliseconds
+ *
+ * For callers who hold a lock that others take in the window.
+ *
+ * Context: as vfio_pci_quiesce().
+ * Return: whether it is open.
+ */
+bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(patience_ms);
+
+	while (!down_write_trylock(&vpci->memory_lock)) {
+		if (time_after(jiffies, deadline))
+			return false;
+		usleep_range(QUIESCE_PAUSE_US / 2, QUIESCE_PAUSE_US);
+	}
+	memory_zap(vpci);
+	return true;
 }
 
 /**

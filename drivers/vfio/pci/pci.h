@@ -292,6 +292,7 @@ bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
 /* memory.c: is decoding on? and the window in which nobody touches the device's memory */
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
+bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms);
 void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);

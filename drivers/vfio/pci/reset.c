@@ -31,6 +31,7 @@
 
 #define RESET_PATIENCE_MS	1000
 #define RESET_PAUSE_US		1000
+#define ERROR_PATIENCE_MS	1000
 
 /* Is it worth another try? Waits for it. */
 static bool reset_again(struct vfio_pci_device *vpci, int ret, unsigned long deadline)
@@ -502,22 +503,36 @@ static void host_reset_done(struct pci_dev *pdev)
 }
 
 /*
+ * Recovery from an error calls its handlers under pci_bus_sem, which the PCI core takes as well for
+ * resets and power changes of ours: so the window is only tried for here.
+ */
+static bool error_quiesce(struct vfio_pci_device *vpci)
+{
+	return vfio_pci_quiesce_try(vpci, ERROR_PATIENCE_MS);
+}
+
+/*
  * The link is about to be reset: keep config space for error_restore(). If it cannot be read any
  * more, that from before the first open has to do.
+ *
+ * A window that stays open for long is that of a reset, whose hold of the line becomes ours.
  */
 static void error_freeze(struct vfio_pci_device *vpci)
 {
 	struct pci_dev *pdev = vpci->pdev;
 
-	vfio_pci_quiesce(vpci);
-	if (!vpci->frozen) {
-		vpci->frozen = true;
-		vfio_pci_intx_hold(vpci);
-		if (pci_device_is_present(pdev))
-			pci_save_state(pdev);
-		else
-			pci_load_saved_state(pdev, vpci->saved_state);
+	if (vpci->frozen)
+		return;
+	if (!error_quiesce(vpci)) {
+		WRITE_ONCE(vpci->frozen, true);
+		return;
 	}
+	vpci->frozen = true;
+	vfio_pci_intx_hold(vpci);
+	if (pci_device_is_present(pdev))
+		pci_save_state(pdev);
+	else
+		pci_load_saved_state(pdev, vpci->saved_state);
 	vfio_pci_resume(vpci);
 }
 
@@ -531,9 +546,9 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 		error_freeze(vpci);
 		result = PCI_ERS_RESULT_NEED_RESET;
 	} else if (state == pci_channel_io_perm_failure) {
-		/* Now it does not decode memory either. */
-		vfio_pci_quiesce(vpci);
-		vfio_pci_resume(vpci);
+		/* Now it does not decode memory either, as the end of any window shows. */
+		if (error_quiesce(vpci))
+			vfio_pci_resume(vpci);
 		result = PCI_ERS_RESULT_DISCONNECT;
 	}
 	vfio_pci_trigger_fire(&vpci->err_trigger);
@@ -544,20 +559,21 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 
-	if (!pci_device_is_present(pdev))
+	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
 		return PCI_ERS_RESULT_DISCONNECT;
-	vfio_pci_quiesce(vpci);
 	pci_restore_state(pdev);
 	vfio_pci_intx_sync(vpci);
 	vfio_pci_resume(vpci);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
+/* Else the reset that has the window thaws it. */
 static void error_resume(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 
-	vfio_pci_quiesce(vpci);
+	if (!error_quiesce(vpci))
+		return;
 	vfio_pci_thaw(vpci);
 	vfio_pci_resume(vpci);
 }
