@@ -20,6 +20,7 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/iommu.h>
+#include <linux/kobject.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -340,6 +341,7 @@ static struct vfio_group *group_alloc(struct iommu_group *iommu_group, bool noio
 	mutex_init(&group->devices_lock);
 	spin_lock_init(&group->view_lock);
 	INIT_LIST_HEAD(&group->devices);
+	INIT_LIST_HEAD(&group->node);
 	group->iommu_group = iommu_group_ref_get(iommu_group);
 	group->member.noiommu = noiommu;
 
@@ -478,6 +480,21 @@ struct vfio_group *vfio_group_get(struct iommu_group *iommu_group)
 }
 
 /**
+ * vfio_group_uevent - send a "change" uevent of a group, if it still has its node
+ * @group: referenced
+ * @envp: the variables, NULL at the end
+ *
+ * Context: process context; takes groups_lock.
+ */
+void vfio_group_uevent(struct vfio_group *group, char *envp[])
+{
+	mutex_lock(&groups_lock);
+	if (!list_empty(&group->node))
+		kobject_uevent_env(&group->dev.kobj, KOBJ_CHANGE, envp);
+	mutex_unlock(&groups_lock);
+}
+
+/**
  * vfio_group_in_use - is the group in a container?
  * @group: referenced
  *
@@ -509,7 +526,7 @@ static void group_unpublish(struct vfio_group *group)
 {
 	lockdep_assert_held(&groups_lock);
 
-	list_del(&group->node);
+	list_del_init(&group->node);
 	cdev_device_del(&group->cdev, &group->dev);
 	idr_remove(&minors, MINOR(group->dev.devt));
 }

@@ -14,7 +14,6 @@
 #include <linux/device.h>
 #include <linux/device/bus.h>
 #include <linux/iommu.h>
-#include <linux/kobject.h>
 #include <linux/notifier.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -51,8 +50,8 @@ static void group_tell(struct vfio_group *group, const struct group_event *event
 	envp[0] = kasprintf(GFP_KERNEL, "VFIO_EVENT=%s", event->name);
 	envp[1] = kasprintf(GFP_KERNEL, "VFIO_DEVICE=%s", dev_name(dev));
 	envp[2] = NULL;
-	if (envp[0] && envp[1] && device_is_registered(&group->dev))
-		kobject_uevent_env(&group->dev.kobj, KOBJ_CHANGE, envp);
+	if (envp[0] && envp[1])
+		vfio_group_uevent(group, envp);
 	kfree(envp[0]);
 	kfree(envp[1]);
 

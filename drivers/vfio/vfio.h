@@ -206,6 +206,7 @@ void vfio_group_hide(struct vfio_device *device);
 void vfio_group_leave(struct vfio_device *device);
 struct vfio_group *vfio_group_from_file(struct file *file);
 struct vfio_group *vfio_group_get(struct iommu_group *iommu_group);
+void vfio_group_uevent(struct vfio_group *group, char *envp[]);
 bool vfio_group_in_use(struct vfio_group *group);
 int vfio_group_init(void);
 void vfio_group_exit(void);

@@ -9,8 +9,8 @@
  * A hook ends in two ways: its owner unhooks it, or the user closes the last file of the eventfd.
  * Whoever takes the hook out of its owner's slot, under slots_lock, frees it. The second happens
  * with the wait queue's lock held, where nothing can be freed, so a work does it.
- * vfio_virqfd_unhook() waits for such works: once it returns, no callback runs and none will,
- * whichever way the hook ended.
+ * vfio_virqfd_unhook() waits for such works of its slot: once it returns, no callback runs and none
+ * will, whichever way the hook ended.
  *
  * Locks: the eventfd's wait queue lock → slots_lock. The handler runs under the first only.
  */
@@ -24,25 +24,52 @@
 
 /* Guards the content of every owner's slot. */
 static DEFINE_SPINLOCK(slots_lock);
-static struct workqueue_struct *release_queue;
 
-/* For threads, which may wait for a device: not on a queue that others need, and many at a time. */
+/* Hooks that hung up and may still call, by vfio_virqfd.hung_up; slots_lock. */
+static LIST_HEAD(hung_up);
+static DECLARE_WAIT_QUEUE_HEAD(released);
+
+/* Threads may wait for a device, and the end of a hook for them: many at a time. */
+static struct workqueue_struct *release_queue;
 static struct workqueue_struct *thread_queue;
 
-static void virqfd_free(struct vfio_virqfd *hook)
+/* After this no handler runs, so none queues the thread again. It does what it has to. */
+static void virqfd_silence(struct vfio_virqfd *hook)
 {
 	u64 count;
 
-	/* After this no handler runs, so none queues the thread again. It does what it has to. */
 	eventfd_ctx_remove_wait_queue(hook->eventfd, &hook->wait, &count);
 	flush_work(&hook->thread_work);
+}
+
+static void virqfd_free(struct vfio_virqfd *hook)
+{
 	eventfd_ctx_put(hook->eventfd);
 	kfree(hook);
 }
 
 static void virqfd_release(struct work_struct *work)
 {
-	virqfd_free(container_of(work, struct vfio_virqfd, release_work));
+	struct vfio_virqfd *hook = container_of(work, struct vfio_virqfd, release_work);
+
+	virqfd_silence(hook);
+	spin_lock_irq(&slots_lock);
+	list_del(&hook->hung_up);
+	spin_unlock_irq(&slots_lock);
+	wake_up_all(&released);
+	virqfd_free(hook);
+}
+
+static bool slot_is_quiet(struct vfio_virqfd **slot)
+{
+	struct vfio_virqfd *hook;
+	bool quiet = true;
+
+	spin_lock_irq(&slots_lock);
+	list_for_each_entry(hook, &hung_up, hung_up)
+		quiet &= hook->slot != slot;
+	spin_unlock_irq(&slots_lock);
+	return quiet;
 }
 
 static void virqfd_thread(struct work_struct *work)
@@ -79,6 +106,7 @@ static int virqfd_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, vo
 		spin_lock_irqsave(&slots_lock, irqflags);
 		if (*hook->slot == hook) {
 			*hook->slot = NULL;
+			list_add(&hook->hung_up, &hung_up);
 			queue_work(release_queue, &hook->release_work);
 		}
 		spin_unlock_irqrestore(&slots_lock, irqflags);
@@ -145,7 +173,7 @@ static int virqfd_publish(struct vfio_virqfd *hook)
 	if (taken)
 		return -EBUSY;
 
-	flush_workqueue(release_queue);
+	wait_event(released, slot_is_quiet(hook->slot));
 	spin_lock_irq(&slots_lock);
 	*hook->slot = hook;
 	spin_unlock_irq(&slots_lock);
@@ -185,8 +213,7 @@ int vfio_virqfd_hook(struct vfio_virqfd **slot, int fd, const struct vfio_virqfd
 
 	ret = virqfd_publish(hook);
 	if (ret) {
-		eventfd_ctx_put(hook->eventfd);
-		kfree(hook);
+		virqfd_free(hook);
 		goto out_file;
 	}
 
@@ -215,16 +242,18 @@ void vfio_virqfd_unhook(struct vfio_virqfd **slot)
 	spin_unlock_irq(&slots_lock);
 
 	/* An empty slot may just have been emptied by a hang-up. */
-	if (hook)
+	if (hook) {
+		virqfd_silence(hook);
 		virqfd_free(hook);
-	else
-		flush_workqueue(release_queue);
+	} else {
+		wait_event(released, slot_is_quiet(slot));
+	}
 }
 EXPORT_SYMBOL_NS_GPL(vfio_virqfd_unhook, VFIO_NS);
 
 int __init vfio_virqfd_init(void)
 {
-	release_queue = alloc_workqueue("vfio-virqfd-release", WQ_UNBOUND, 0);
+	release_queue = alloc_workqueue("vfio-virqfd-release", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!release_queue)
 		return -ENOMEM;
 	thread_queue = alloc_workqueue("vfio-virqfd", WQ_UNBOUND, WQ_MAX_ACTIVE);

@@ -364,6 +364,7 @@ struct vfio_virqfd {
 	poll_table poll;
 	struct work_struct thread_work;
 	struct work_struct release_work;
+	struct list_head hung_up;
 	struct vfio_virqfd **slot;
 };
 

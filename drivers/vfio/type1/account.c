@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -59,6 +60,13 @@ static void charge_free(struct type1_charge *charge)
 	kfree(charge);
 }
 
+/* A late charge keeps the module: what must be counted back may have to wait for its user. */
+static void late_free(struct type1_charge *charge)
+{
+	charge_free(charge);
+	module_put(THIS_MODULE);
+}
+
 /* Count the pages of a charge back. An mm that has ended takes it as well and nobody reads it. */
 static void charge_revert(struct type1_charge *charge)
 {
@@ -85,7 +93,7 @@ static void settle_late(struct mm_struct *mm)
 
 	list_for_each_entry_safe(charge, next, &settled, late) {
 		charge_revert(charge);
-		charge_free(charge);
+		late_free(charge);
 	}
 }
 
@@ -158,8 +166,10 @@ static void drop_later(struct type1_charge *charge)
 
 	spin_lock(&late_lock);
 	merged = late_merge(charge);
-	if (!merged)
+	if (!merged) {
+		__module_get(THIS_MODULE);
 		list_add_tail(&charge->late, &late_charges);
+	}
 	spin_unlock(&late_lock);
 
 	if (merged)
@@ -202,26 +212,18 @@ static void drop_late(struct work_struct *work)
 	spin_unlock(&late_lock);
 
 	list_for_each_entry_safe(charge, next, &settled, late)
-		charge_free(charge);
+		late_free(charge);
 	if (left)
 		schedule_delayed_work(&late_work, LATE_PERIOD);
 }
 
 /**
- * charges_exit - drop what is late before the module goes
+ * charges_exit - stop looking for late charges: there are none, for they keep the module
  *
- * Context: may sleep, until users have left page faults that keep their mmap_lock; nobody charges
- * any more.
+ * Context: may sleep.
  */
 void charges_exit(void)
 {
-	struct type1_charge *charge, *next;
-
 	cancel_delayed_work_sync(&late_work);
-	list_for_each_entry_safe(charge, next, &late_charges, late) {
-		mmap_write_lock(charge->mm);
-		charge_revert(charge);
-		mmap_write_unlock(charge->mm);
-		charge_free(charge);
-	}
+	WARN_ON(!list_empty(&late_charges));
 }
