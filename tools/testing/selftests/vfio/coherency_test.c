@@ -5,28 +5,10 @@
  * To be run on machines whose IOMMU can enforce it (snoop control) and whose cannot.
  */
 #include <fcntl.h>
-#include <glob.h>
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 
 #include "lib/check.h"
-
-#define ECAP_SNOOP_CONTROL 0x80
-
-/* What the IOMMU's register says, by sysfs: 1 or 0; -1 where there is no such IOMMU. */
-static int iommu_enforces(void)
-{
-	char text[32];
-	int answer = -1;
-	glob_t found;
-
-	if (glob("/sys/class/iommu/dmar*/intel-iommu/ecap", 0, NULL, &found))
-		return -1;
-	if (!file_read(found.gl_pathv[0], text, sizeof(text)))
-		answer = !!(strtoull(text, NULL, 16) & ECAP_SNOOP_CONTROL);
-	globfree(&found);
-	return answer;
-}
 
 FIXTURE(coherency)
 {
@@ -36,7 +18,7 @@ FIXTURE(coherency)
 
 FIXTURE_SETUP(coherency)
 {
-	self->enforced = iommu_enforces();
+	self->enforced = iommu_enforces_coherency();
 	if (self->enforced < 0)
 		SKIP(return, "no Intel IOMMU");
 	if (!client_is_open(_metadata, client_open_group(&self->c, EDU, 0), EDU, 0))

@@ -138,6 +138,34 @@ TEST_F(kvm, dead_group)
 	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
 }
 
+/*
+ * KVM has to know whether a guest's device may bypass the caches, and takes it from the group: it
+ * counts such groups, once each, and counts them back.
+ */
+#define BYPASSES "kvm_arch_register_noncoherent_dma"
+#define BYPASSES_NO_MORE "kvm_arch_unregister_noncoherent_dma"
+
+TEST_F(kvm, coherency)
+{
+	int enforced = iommu_enforces_coherency();
+
+	if (enforced < 0)
+		SKIP(return, "no Intel IOMMU");
+	if (probe_open(BYPASSES))
+		SKIP(return, "the kernel has no kprobes");
+	ASSERT_OK(probe_open(BYPASSES_NO_MORE));
+
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+	EXPECT_EQ(!enforced, probe_hits(BYPASSES));
+	EXPECT_EQ(0, probe_hits(BYPASSES_NO_MORE));
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	EXPECT_EQ(!enforced, probe_hits(BYPASSES));
+	EXPECT_EQ(!enforced, probe_hits(BYPASSES_NO_MORE));
+
+	probe_close(BYPASSES_NO_MORE);
+	probe_close(BYPASSES);
+}
+
 int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };

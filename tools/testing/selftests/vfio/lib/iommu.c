@@ -3,6 +3,7 @@
  * Mappings of a container, its information chain, and memory to map.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 
 #include "vfio.h"
+
+#define ECAP_SNOOP_CONTROL 0x80
 
 int dma_map(int container, __u32 flags, const void *vaddr, __u64 iova, __u64 size)
 {
@@ -123,4 +126,19 @@ void *memory_huge(size_t size)
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Can the IOMMU? As its register says, by sysfs: 1 or 0; -1 where there is no such IOMMU. */
+int iommu_enforces_coherency(void)
+{
+	char text[32];
+	int answer = -1;
+	glob_t found;
+
+	if (glob("/sys/class/iommu/dmar*/intel-iommu/ecap", 0, NULL, &found))
+		return -1;
+	if (!file_read(found.gl_pathv[0], text, sizeof(text)))
+		answer = !!(strtoull(text, NULL, 16) & ECAP_SNOOP_CONTROL);
+	globfree(&found);
+	return answer;
 }

@@ -130,6 +130,7 @@ long long dma_unmap(int container, __u32 flags, __u64 iova, __u64 size);
 int iommu_info(int container, struct iommu_info *info);
 const void *chain_find(const void *info, __u32 size, __u32 first, __u16 id);
 long dma_available(int container);
+int iommu_enforces_coherency(void);
 long locked_kib(void);
 void *memory_new(size_t size);
 void *memory_huge(size_t size);
@@ -209,6 +210,11 @@ bool log_has(int log, const char *text);
 /* uevent.c */
 int uevent_open(void);
 int uevent_wait(int socket, const char * const *strings);
+
+/* probe.c: counts calls of functions of the kernel */
+int probe_open(const char *function);
+void probe_close(const char *function);
+long probe_hits(const char *function);
 
 /* edu.c: the teaching device of QEMU */
 #define EDU_IDENTITY		0x00
