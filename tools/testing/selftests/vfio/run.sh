@@ -21,7 +21,7 @@ timeout=45
 kmemleak=/sys/kernel/debug/kmemleak
 [ ! -e $kmemleak ] || timeout=$((timeout * 5))
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 stuck=''
 output=$(mktemp) log=$(mktemp) announced=$(mktemp)
 trap 'rm -f "$output" "$log" "$announced"' EXIT
 
@@ -76,6 +76,28 @@ count() {
 	fi
 }
 
+# blocked: have the kernel say who waits for what, on the console too, so that it stays with the log.
+blocked() {
+	dmesg -n 7
+	echo w >/proc/sysrq-trigger
+	dmesg -n 5
+}
+
+# limited SECONDS PROGRAM: run it into the output file, set status. What cannot be killed is left
+# alone and is stuck: what follows would only wait for it as well.
+limited() {
+	local killer watcher
+
+	timeout --kill-after=10 "$1" "$2" >"$output" 2>&1 </dev/null &
+	killer=$!
+	(sleep $(($1 + 30)) && blocked && kill -KILL $killer) &
+	watcher=$!
+	wait $killer
+	status=$?
+	! kill $watcher 2>/dev/null || return 0
+	stuck=1
+}
+
 # run_one NUMBER PROGRAM
 run_one() {
 	local name status why=() line started=$SECONDS limit=$timeout
@@ -84,9 +106,9 @@ run_one() {
 	[ ! -e $kmemleak ] || [ "$name" != module_test ] || limit=$((timeout * 3))
 	mark "$name"
 	echo "# selftests: vfio: $name"
-	timeout --kill-after=10 $limit "$2" >"$output" 2>&1 </dev/null
-	status=$?
+	limited $limit "$2" 2>/dev/null
 	sed 's/^/# /' "$output"
+	[ -z "$stuck" ] || why+=("it cannot be killed, the log says what it waits for")
 	[ $status -ne 124 ] && [ $status -ne 137 ] || why+=("it took longer than $limit s")
 	count
 	while read -r line; do
@@ -201,6 +223,7 @@ echo "1..$(($# + 2 + $([ -e $kmemleak ] && echo 1 || echo 0)))"
 number=1
 whole $number "modules load" load
 for program; do
+	[ -z "$stuck" ] || break
 	number=$((number + 1))
 	why_not=$(pending "$program")
 	if [ -n "$why_not" ] && [ -n "$machine" ]; then
@@ -209,6 +232,11 @@ for program; do
 		run_one $number "$program"
 	fi
 done
+if [ -n "$stuck" ]; then
+	echo "Bail out! nothing can be said after $program"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	exit 1
+fi
 whole $((number + 1)) "modules unload" unload
 [ ! -e $kmemleak ] || whole $((number + 2)) "no memory leaked" leaks
 coverage
