@@ -305,6 +305,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, E1000E };
 
-	log_announce("can't reserve");
+	log_announce("can't reserve|RLIMIT_MEMLOCK");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }
