@@ -24,8 +24,8 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->view_lock (spinlock), device->files_lock, vfio-pci's pfs_lock and aliases_lock, and
- * group->devices_lock (mutex; the match operation of devices runs under it, and
+ * group->view_lock (spinlock), device->files_lock, vfio-pci's pfs_lock, aliases_lock and late_lock
+ * (spinlock), and group->devices_lock (mutex; the match operation of devices runs under it, and
  * device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us

@@ -3,8 +3,9 @@
  * A user's eventfd calls the kernel.
  *
  * A hook is an entry in the wait queue of an eventfd: signalling the eventfd runs a handler in
- * atomic context and, if that says so, a thread function in a worker. The counter is read back to
- * zero each time, so one signal is one call.
+ * atomic context and, if that says so, a thread function in a worker. The counter is read back each
+ * time, so one signal is one call; what an eventfd that counts like a semaphore had before its hook
+ * is left in it, but for the first.
  *
  * A hook ends in two ways: its owner unhooks it, or the user closes the last file of the eventfd.
  * Whoever takes the hook out of its owner's slot, under slots_lock, frees it. The second happens

@@ -548,8 +548,7 @@ static int device_init(struct vfio_device *device)
 	mutex_init(&vpci->config_lock);
 	mutex_init(&vpci->aliases_lock);
 	init_rwsem(&vpci->memory_lock);
-	mutex_init(&vpci->ioeventfds_lock);
-	INIT_LIST_HEAD(&vpci->ioeventfds);
+	vfio_pci_ioeventfds_init(vpci);
 	mutex_init(&vpci->irq_lock);
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 	spin_lock_init(&vpci->intx.lock);

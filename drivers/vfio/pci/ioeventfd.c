@@ -3,12 +3,15 @@
  * Writes to BARs that a user's eventfd makes.
  *
  * An ioeventfd writes a fixed value to a fixed place when its eventfd is signalled: in the context
- * of whoever signals if memory_lock is free, else in a worker. The list of them is guarded by
- * ioeventfds_lock; an entry does not change once its hook is in place, so the callbacks need only
- * memory_lock.
+ * of whoever signals if memory_lock is free. Else the write is late, and a work of the device makes
+ * all late writes once it has the lock: however many there are, one device keeps one worker waiting.
+ *
+ * The list of them is guarded by ioeventfds_lock; an entry does not change once its hook is in
+ * place, but for its place among the late ones, so callbacks need only memory_lock and late_lock.
  */
 #include <linux/log2.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "pci.h"
 
@@ -17,6 +20,7 @@
 /**
  * struct ioeventfd - a write that an eventfd makes
  * @node: in vfio_pci_device.ioeventfds
+ * @late: in vfio_pci_device.late_ioeventfds while its write is due; late_lock
  * @hook: on the user's eventfd
  * @bar: which BAR
  * @width: bytes
@@ -25,6 +29,7 @@
  */
 struct ioeventfd {
 	struct list_head node;
+	struct list_head late;
 	struct vfio_virqfd *hook;
 	unsigned int bar;
 	unsigned int width;
@@ -37,25 +42,67 @@ static void ioeventfd_write(struct vfio_pci_device *vpci, const struct ioeventfd
 	vfio_pci_bar_poke(vpci, entry->bar, entry->offset, entry->width, entry->data);
 }
 
+static void ioeventfd_defer(struct vfio_pci_device *vpci, struct ioeventfd *entry)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vpci->late_lock, flags);
+	if (list_empty(&entry->late))
+		list_add_tail(&entry->late, &vpci->late_ioeventfds);
+	spin_unlock_irqrestore(&vpci->late_lock, flags);
+	queue_work(system_unbound_wq, &vpci->late_work);
+}
+
 /* Not from an interrupt handler: the device could be made to keep the processor there. */
 static bool ioeventfd_now(void *owner, void *data)
 {
 	struct vfio_pci_device *vpci = owner;
 
-	if (in_hardirq() || !down_read_trylock(&vpci->memory_lock))
-		return true;
+	if (in_hardirq() || !down_read_trylock(&vpci->memory_lock)) {
+		ioeventfd_defer(vpci, data);
+		return false;
+	}
 	ioeventfd_write(vpci, data);
 	up_read(&vpci->memory_lock);
 	return false;
 }
 
-static void ioeventfd_later(void *owner, void *data)
+static struct ioeventfd *late_pop(struct vfio_pci_device *vpci)
 {
-	struct vfio_pci_device *vpci = owner;
+	struct ioeventfd *entry;
+
+	spin_lock_irq(&vpci->late_lock);
+	entry = list_first_entry_or_null(&vpci->late_ioeventfds, struct ioeventfd, late);
+	if (entry)
+		list_del_init(&entry->late);
+	spin_unlock_irq(&vpci->late_lock);
+	return entry;
+}
+
+static void late_write(struct work_struct *work)
+{
+	struct vfio_pci_device *vpci = container_of(work, struct vfio_pci_device, late_work);
+	struct ioeventfd *entry;
 
 	down_read(&vpci->memory_lock);
-	ioeventfd_write(vpci, data);
+	while ((entry = late_pop(vpci)))
+		ioeventfd_write(vpci, entry);
 	up_read(&vpci->memory_lock);
+}
+
+/**
+ * vfio_pci_ioeventfds_init - a device without ioeventfds
+ * @vpci: a new device
+ *
+ * Context: any.
+ */
+void vfio_pci_ioeventfds_init(struct vfio_pci_device *vpci)
+{
+	mutex_init(&vpci->ioeventfds_lock);
+	INIT_LIST_HEAD(&vpci->ioeventfds);
+	spin_lock_init(&vpci->late_lock);
+	INIT_LIST_HEAD(&vpci->late_ioeventfds);
+	INIT_WORK(&vpci->late_work, late_write);
 }
 
 static int ioeventfd_decode(struct vfio_pci_device *vpci, const struct vfio_device_ioeventfd *arg,
@@ -93,8 +140,9 @@ static void ioeventfd_remove(struct vfio_pci_device *vpci, struct ioeventfd *ent
 
 	list_del(&entry->node);
 	vpci->nr_ioeventfds--;
-	/* Waits until no callback uses the entry. */
+	/* Until no callback uses the entry, and what was signalled is written. */
 	vfio_virqfd_unhook(&entry->hook);
+	flush_work(&vpci->late_work);
 	kfree(entry);
 }
 
@@ -103,7 +151,6 @@ static int ioeventfd_add(struct vfio_pci_device *vpci, const struct ioeventfd *l
 	const struct vfio_virqfd model = {
 		.owner = vpci,
 		.handler = ioeventfd_now,
-		.thread = ioeventfd_later,
 	};
 	struct ioeventfd *entry;
 	int ret;
@@ -113,6 +160,7 @@ static int ioeventfd_add(struct vfio_pci_device *vpci, const struct ioeventfd *l
 	entry = kmemdup(like, sizeof(*like), GFP_KERNEL_ACCOUNT);
 	if (!entry)
 		return -ENOMEM;
+	INIT_LIST_HEAD(&entry->late);
 	ret = vfio_virqfd_hook(&entry->hook, fd, &model, entry);
 	if (ret) {
 		kfree(entry);

@@ -187,6 +187,9 @@ struct vfio_pci_sriov {
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
+ * @late_lock: guards @late_ioeventfds; a leaf
+ * @late_ioeventfds: ioeventfd.c: those whose write waits for memory_lock
+ * @late_work: makes these writes
  * @irq_lock: guards irq_index, intx, msi and the triggers
  * @irq_index: which of INTx, MSI and MSI-X is set up, or VFIO_PCI_NUM_IRQS for none; irq_lock
  * @intx: intx.c
@@ -229,6 +232,9 @@ struct vfio_pci_device {
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
+	spinlock_t late_lock;		/* the list below */
+	struct list_head late_ioeventfds;
+	struct work_struct late_work;
 
 	struct mutex irq_lock;	/* interrupts and triggers */
 	unsigned int irq_index;
@@ -402,6 +408,7 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 			      unsigned int order);
 
 /* ioeventfd.c */
+void vfio_pci_ioeventfds_init(struct vfio_pci_device *vpci);
 long vfio_pci_ioeventfd(void *owner, struct vfio_call *call);
 void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpci);
 
