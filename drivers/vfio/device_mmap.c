@@ -67,8 +67,19 @@ void vfio_dead_page_exit(struct vfio_dead_page *dead)
 	__free_page(dead->page);
 }
 
-/* A page of ordinary memory without a reference: it lives as long as the mapping's file. */
-static vm_fault_t dead_page_fault(struct vfio_device *device, struct vm_fault *vmf,
+/**
+ * vfio_device_fault_dead - have a program read ones where a device does not answer any more
+ * @device: the device
+ * @vmf: the fault
+ * @order: 2^@order pages are wanted
+ *
+ * For the faults of a driver whose hardware is gone; after the revocation the core does it itself.
+ * The page is ordinary memory without a reference: it lives as long as the mapping's file.
+ *
+ * Context: process context, mmap_lock held.
+ * Return: as fault handlers do.
+ */
+vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *vmf,
 				  unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -80,6 +91,7 @@ static vm_fault_t dead_page_fault(struct vfio_device *device, struct vm_fault *v
 	return vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(device->dead_page.page),
 				   vm_get_page_prot(vma->vm_flags));
 }
+EXPORT_SYMBOL_NS_GPL(vfio_device_fault_dead, VFIO_NS);
 
 /* ---- mappings ---- */
 
@@ -89,7 +101,7 @@ static vm_fault_t device_fault_order(struct vm_fault *vmf, unsigned int order)
 	vm_fault_t ret;
 
 	if (!vfio_gate_enter(&device->gate))
-		return dead_page_fault(device, vmf, order);
+		return vfio_device_fault_dead(device, vmf, order);
 	ret = device->ops->fault(device, vmf, order);
 	vfio_gate_leave(&device->gate);
 	return ret;

@@ -321,6 +321,8 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 void vfio_put_device(struct vfio_device *device);
 #define VFIO_REVOKE_DEFAULT INT_MIN
 
+vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *vmf,
+				  unsigned int order);
 void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 int vfio_assign_device_set(struct vfio_device *device, void *id);
 unsigned int vfio_device_set_open_count(struct vfio_device_set *set);

@@ -236,7 +236,7 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 		return -EINTR;
 	if (!bar->ports && !vfio_pci_memory_enabled(vpci)) {
 		up_read(&vpci->memory_lock);
-		return -EIO;
+		return pci_dev_is_disconnected(vpci->pdev) ? -ENODEV : -EIO;
 	}
 	return 0;
 }
@@ -250,7 +250,8 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
  * @offset: in the BAR, as vfio_pci_bar_clip() allowed
  *
  * Context: process context; takes memory_lock.
- * Return: 0; -EIO while the function does not decode memory; -EINTR if killed.
+ * Return: 0; -EIO while the function does not decode memory; -ENODEV if it was pulled out;
+ * -EINTR if killed.
  */
 int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, size_t count,
 		      u64 offset)

@@ -19,8 +19,14 @@
 
 static int device_prepare_reset(struct vfio_pci_device *vpci)
 {
-	int ret = vfio_pci_reset_function(vpci);
+	int ret;
 
+	/* An error that nobody told us the end of is not the new user's. */
+	vfio_pci_quiesce(vpci);
+	vfio_pci_thaw(vpci);
+	vfio_pci_resume(vpci);
+
+	ret = vfio_pci_reset_function(vpci);
 	/* A device that is in somebody's hands is not given away; one that knows no reset is. */
 	if (ret == -EAGAIN)
 		return ret;
@@ -61,7 +67,6 @@ static int device_open_parts(struct vfio_pci_device *vpci)
 
 	/* Look for the first time whether memory is decoded. */
 	vfio_pci_quiesce(vpci);
-	vfio_pci_thaw(vpci);
 	vfio_pci_resume(vpci);
 	return 0;
 }

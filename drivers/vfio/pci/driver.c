@@ -159,15 +159,9 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 
 	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
 	WRITE_ONCE(vpci->leaving, true);
-	/*
-	 * Hardware that was pulled out decodes no memory: no page of it stays mapped. And there is
-	 * nothing of it to be handed back in good order.
-	 */
-	if (pci_dev_is_disconnected(pdev)) {
-		vfio_pci_quiesce(vpci);
-		vfio_pci_resume(vpci);
+	/* There is nothing of pulled hardware to be handed back in good order. */
+	if (pci_dev_is_disconnected(pdev))
 		vfio_revoke_after_set(&vpci->vdev, 0);
-	}
 	vfio_pci_sriov_remove(vpci);
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
@@ -176,6 +170,11 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	/* What the last close could not do without that lock. */
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
 		pci_reset_function_locked(pdev);
+
+	/* Whose recovery nobody may have ended. */
+	vfio_pci_quiesce(vpci);
+	vfio_pci_thaw(vpci);
+	vfio_pci_resume(vpci);
 
 	vfio_pci_vga_remove(vpci);
 	pci_set_drvdata(pdev, NULL);

@@ -172,13 +172,12 @@ static int intx_request(struct vfio_pci_device *vpci)
 	struct vfio_pci_intx *intx = &vpci->intx;
 	int ret;
 
+	/* A user may ask as often as he likes for a line that others have: no message for that. */
 	if (intx->use_command)
-		return request_irq(intx->irq, intx_handler, IRQF_SHARED, intx->name, vpci);
+		return request_irq(intx->irq, intx_handler, IRQF_SHARED | IRQF_PROBE_SHARED,
+				   intx->name, vpci);
 
-	/*
-	 * Not enabled before its state is known. A user may ask as often as he likes for a line
-	 * that others have: no message for that.
-	 */
+	/* Not enabled before its state is known. */
 	ret = request_irq(intx->irq, intx_handler, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED, intx->name,
 			  vpci);
 	if (ret)

@@ -4,7 +4,8 @@
  *
  * mmap() only notes what is wanted. A page of a BAR enters a page table by a fault, one page or one
  * PMD at a time, while memory_lock says that the device answers; it leaves it in memory.c, before
- * the device stops answering. A touch while it does not answer is SIGBUS.
+ * the device stops answering. A touch while it does not answer is SIGBUS, but for hardware that was
+ * pulled out: that reads ones.
  *
  * PUD entries are not made: not every kernel can split them.
  *
@@ -93,7 +94,9 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 	if (down_read_killable(&vpci->memory_lock))
 		return VM_FAULT_SIGBUS;
 	/* A page must not outlive the reference that keeps the device awake. */
-	if (vfio_pci_memory_enabled(vpci) && !vpci->low_power)
+	if (pci_dev_is_disconnected(vpci->pdev))
+		ret = vfio_device_fault_dead(&vpci->vdev, vmf, order);
+	else if (vfio_pci_memory_enabled(vpci) && !vpci->low_power)
 		ret = alias ? alias_insert(vmf, pfn) : bar_insert(vmf, pfn, order);
 	up_read(&vpci->memory_lock);
 	return ret;

@@ -203,7 +203,8 @@ struct vfio_pci_sriov {
  * @low_power: power.c: the user lets the device sleep, and maps no BAR; memory_lock, written
  * @asleep: power.c: suspended by runtime PM; memory_lock, written
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
- * @frozen: reset.c: an error cut the function off until it was reset; memory_lock, written
+ * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
+ * @error_state: reset.c: config space as it was then, or NULL; memory_lock, written
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
@@ -252,6 +253,7 @@ struct vfio_pci_device {
 	bool asleep;
 	struct task_struct *resetter;
 	bool frozen;
+	struct pci_saved_state *error_state;
 	bool can_reset;
 	bool needs_reset;
 	bool leaving;

@@ -18,8 +18,8 @@
  * The PCI core tells us of each reset through the error handlers at the end, of our own ones too:
  * then resetter says that the window is already open. Somebody else's reset has the window from
  * reset_prepare() to reset_done(): users' accesses wait. Recovery from a fatal error may end
- * without a word, so no lock is held over it: the function is frozen, accesses fail, until it has
- * resumed or its user has reset it.
+ * without a word, so no lock is held over it: the function is frozen, accesses fail and so do resets
+ * by its user, until it has resumed or is opened anew.
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -48,20 +48,24 @@ static unsigned long reset_deadline(void)
 	return jiffies + msecs_to_jiffies(RESET_PATIENCE_MS);
 }
 
-/* Inside the window: what every reset begins and ends with. */
+/*
+ * Inside the window: what every reset begins and ends with. A function whose link is recovering from
+ * an error is left alone.
+ */
 static int reset_enter(struct vfio_pci_device *vpci)
 {
+	if (READ_ONCE(vpci->frozen))
+		return -EAGAIN;
 	vfio_pci_intx_hold(vpci);
 	vpci->resetter = current;
 	return vfio_pci_set_power_state_locked(vpci, PCI_D0);
 }
 
-static void reset_leave(struct vfio_pci_device *vpci, bool done)
+/* An error in the meantime goes on holding the line. */
+static void reset_leave(struct vfio_pci_device *vpci)
 {
 	vpci->resetter = NULL;
-	if (done)
-		vpci->frozen = false;
-	if (!vpci->frozen)
+	if (!READ_ONCE(vpci->frozen))
 		vfio_pci_intx_unhold(vpci);
 }
 
@@ -78,6 +82,8 @@ void vfio_pci_thaw(struct vfio_pci_device *vpci)
 	if (!vpci->frozen)
 		return;
 	vpci->frozen = false;
+	kfree(vpci->error_state);
+	vpci->error_state = NULL;
 	vfio_pci_intx_unhold(vpci);
 }
 
@@ -91,7 +97,7 @@ static int reset_function_once(struct vfio_pci_device *vpci)
 	ret = reset_enter(vpci);
 	if (!ret)
 		ret = pci_try_reset_function(vpci->pdev);
-	reset_leave(vpci, !ret);
+	reset_leave(vpci);
 	vfio_pci_resume(vpci);
 	return ret;
 }
@@ -256,17 +262,19 @@ static void set_let_sleep(struct vfio_device_set *set)
 static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 {
 	struct vfio_device *device;
-	int ret;
+	int ret = 0;
 
+	/* A function that does not wake up is reset all the same. */
 	list_for_each_entry(device, &set->devices, set_node) {
 		vfio_pci_quiesce_in_set(to_vfio_pci(device));
-		reset_enter(to_vfio_pci(device));
+		if (reset_enter(to_vfio_pci(device)) == -EAGAIN)
+			ret = -EAGAIN;
 	}
 
-	ret = pci_reset_bus(pdev);
+	ret = ret ?: pci_reset_bus(pdev);
 
 	list_for_each_entry(device, &set->devices, set_node) {
-		reset_leave(to_vfio_pci(device), !ret);
+		reset_leave(to_vfio_pci(device));
 		vfio_pci_resume(to_vfio_pci(device));
 	}
 	return ret;
@@ -496,8 +504,9 @@ static void host_reset_done(struct pci_dev *pdev)
 		return;
 	if (vpci->config.shadow)
 		dev_info_ratelimited(&pdev->dev, "reset by the host while in use\n");
-	vpci->frozen = false;
-	vfio_pci_intx_unhold(vpci);
+	/* Nobody says whether the reset worked: an error is over when its recovery says so. */
+	if (!READ_ONCE(vpci->frozen))
+		vfio_pci_intx_unhold(vpci);
 	vfio_pci_resume(vpci);
 	pm_runtime_put(&pdev->dev);
 }
@@ -533,6 +542,9 @@ static void error_freeze(struct vfio_pci_device *vpci)
 		pci_save_state(pdev);
 	else
 		pci_load_saved_state(pdev, vpci->saved_state);
+	/* Resets by the host, who does not know of us, keep their state in the same place. */
+	kfree(vpci->error_state);
+	vpci->error_state = pci_store_saved_state(pdev);
 	vfio_pci_resume(vpci);
 }
 
@@ -561,19 +573,23 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 
 	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
 		return PCI_ERS_RESULT_DISCONNECT;
+	if (vpci->error_state)
+		pci_load_saved_state(pdev, vpci->error_state);
 	pci_restore_state(pdev);
 	vfio_pci_intx_sync(vpci);
 	vfio_pci_resume(vpci);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
-/* Else the reset that has the window thaws it. */
+/* Else the end of the reset that has the window lets go of the line. */
 static void error_resume(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 
-	if (!error_quiesce(vpci))
+	if (!error_quiesce(vpci)) {
+		WRITE_ONCE(vpci->frozen, false);
 		return;
+	}
 	vfio_pci_thaw(vpci);
 	vfio_pci_resume(vpci);
 }

@@ -631,6 +631,14 @@ TEST_F(e1000e, table_restored)
 
 /* ---- while interrupts arrive ---- */
 
+/* IRQ_SOAK in the environment: how many of each kind; else as many as the soak's time has. */
+static bool soak_goes_on(long raised, double until)
+{
+	const char *count = getenv("IRQ_SOAK");
+
+	return count ? raised < atol(count) : seconds_now() < until;
+}
+
 /* Changes one thing after the other until told to stop. */
 struct changer {
 	pthread_t thread;
@@ -702,7 +710,7 @@ TEST_F_TIMEOUT(e1000e, msix_soak, 3600)
 	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
 	ASSERT_OK(e1000e_route(&self->c, 0));
 	ASSERT_EQ(0, changer_start(&ch));
-	while (seconds_now() < until && lost < 3) {
+	while (soak_goes_on(raised, until) && lost < 3) {
 		ASSERT_OK(e1000e_lower(&self->c));
 		ASSERT_OK(e1000e_raise(&self->c));
 		raised++;
@@ -726,7 +734,7 @@ TEST_F_TIMEOUT(edu, msi_soak, 3600)
 		events[i] = event_new();
 	ASSERT_OK(irq_events(self->c.device, MSI, 0, 1, events));
 	ASSERT_EQ(0, changer_start(&ch));
-	while (seconds_now() < until && got) {
+	while (soak_goes_on(raised, until) && got) {
 		ASSERT_OK(edu_raise(&self->c));
 		raised++;
 		got = any_event(events);
@@ -737,6 +745,55 @@ TEST_F_TIMEOUT(edu, msi_soak, 3600)
 	EXPECT_EQ(0, ch.error);
 	EXPECT_EQ(raised, arrived);
 	TH_LOG("%ld raised, %ld arrived, %ld changes", raised, arrived, ch.changes);
+}
+
+/*
+ * A line that is up fires until it is down, whatever becomes of its eventfd and its mask: exchanged,
+ * masked and unmasked, torn down and set up again. So each time at least one event comes.
+ */
+static void *change_intx_until_stopped(void *data)
+{
+	struct changer *ch = data;
+	int device = ch->c->device, ret;
+
+	for (unsigned int i = 0; !__atomic_load_n(&ch->stop, __ATOMIC_RELAXED); i++) {
+		ret = irq_events(device, INTX, 0, 1, &ch->events[i % VECTORS]) |
+		      irq_none(device, MASK, INTX, 0, 1) | irq_none(device, UNMASK, INTX, 0, 1);
+		if (i % 5 == 0)
+			ret |= irq_disable(device, INTX) |
+			       irq_events(device, INTX, 0, 1, &ch->events[i % VECTORS]);
+		if (ret)
+			ch->error = errno;
+		ch->changes++;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(edu, intx_soak, 3600)
+{
+	__s32 events[VECTORS];
+	struct changer ch = { .c = &self->c, .events = events, .index = INTX };
+	double until = seconds_now() + soak_seconds() / 2;
+	long raised = 0, arrived = 0, got = 1;
+
+	for (int i = 0; i < VECTORS; i++)
+		events[i] = event_new();
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, events));
+	ASSERT_EQ(0, pthread_create(&ch.thread, NULL, change_intx_until_stopped, &ch));
+	while (soak_goes_on(raised, until) && got) {
+		ASSERT_OK(edu_raise(&self->c));
+		raised++;
+		got = any_event(events);
+		arrived += got;
+		ASSERT_OK(edu_lower(&self->c));
+		/* What it fired before it was down is not the next one's. */
+		for (int i = 0; i < VECTORS; i++)
+			event_wait(events[i], 0);
+	}
+	ASSERT_EQ(0, changer_stop(&ch));
+	EXPECT_EQ(0, ch.error);
+	EXPECT_LT(0, got);
+	TH_LOG("%ld raised, %ld events, %ld changes", raised, arrived, ch.changes);
 }
 
 int main(int argc, char **argv)

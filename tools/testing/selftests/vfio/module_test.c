@@ -233,4 +233,49 @@ TEST_F(modules, aliases)
 	EXPECT_EQ(0, system("modinfo -F softdep vfio | grep -qw vfio_iommu_type1"));
 }
 
+/* disable_vga: the VGA device has no such region, and works otherwise. */
+TEST_F(modules, disable_vga)
+{
+	struct vfio_region_info info;
+	struct pci_func func;
+	struct client c;
+
+	if (pci_find(VGA, 0, &func))
+		SKIP(return, "no device %s", test_device_name(VGA));
+	ASSERT_EQ(0, system("modprobe vfio-pci disable_vga=1"));
+	ASSERT_OK(pci_bind(&func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, VGA, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, region_info(c.device, VFIO_PCI_VGA_REGION_INDEX, &info));
+	EXPECT_EQ(0x1234, config_read(&c, 0, 2));
+	client_close(&c);
+	EXPECT_EQ(0, unload());
+	ASSERT_EQ(0, load());
+	ASSERT_OK(pci_bind(&func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, VGA, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_OK(region_info(c.device, VFIO_PCI_VGA_REGION_INDEX, &info));
+	client_close(&c);
+	EXPECT_EQ(0, unload());
+}
+
+/* disable_denylist: whoever gives up the protection is told so at once. */
+TEST_F(modules, disable_denylist)
+{
+	char value[8];
+	int log;
+
+	ASSERT_OK(log_announce("the denylist is not in force"));
+	log = log_open();
+	ASSERT_EQ(0, load());
+	EXPECT_FALSE(log_has(log, "denylist is not in force"));
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, system("modprobe vfio-pci disable_denylist=1"));
+	EXPECT_TRUE(log_has(log, "vfio_pci: the denylist is not in force"));
+	EXPECT_OK(file_read("/sys/module/vfio_pci/parameters/disable_denylist", value,
+			    sizeof(value)));
+	EXPECT_STREQ("Y", value);
+	EXPECT_NE(0, param_bool("disable_denylist", false));
+	close(log);
+	EXPECT_EQ(0, unload());
+}
+
 TEST_HARNESS_MAIN

@@ -227,17 +227,9 @@ static int inject(const struct pci_func *func, __u32 status)
 }
 
 /* The user is told; when recovery is over his function is as he set it up. */
-static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self, __u32 status)
+static void check_recovery(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self,
+			   __s32 told, __u16 command)
 {
-	__s32 told = event_new();
-	int error;
-
-	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
-	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
-	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
-	error = ERRNO_OF(inject(&self->c.func, status));
-	if (error)
-		SKIP(return, "errors cannot be injected: %s", errno_name(error));
 	ASSERT_LT(0, event_wait(told, PATIENCE_MS));
 	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
 		if (page_answers(self->sink, self->bar))
@@ -246,21 +238,144 @@ static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * 
 	}
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
+	EXPECT_EQ(command, config_read(&self->c, PCI_COMMAND, 2));
 	e1000e_lower(&self->c);
 	event_wait(self->event, 0);
 	EXPECT_TRUE(interrupt_arrives(&self->c, self->event));
 }
 
+/* Adds bits to a register of 16. */
+static int config_set(const struct pci_func *func, __u32 at, __u32 bits)
+{
+	__u32 value;
+
+	return pci_config_read(func, at, 2, &value) ? -1 :
+	       pci_config_write(func, at, 2, value | bits);
+}
+
+/* Errors find their way from the function to the port, as firmware sees to it elsewhere. */
+static int errors_reported(const struct pci_func *func)
+{
+	struct pci_func port;
+
+	if (pci_port(func, &port))
+		return -1;
+	return config_set(&port, PCI_BRIDGE_CONTROL, PCI_BRIDGE_CTL_SERR) ?:
+	       config_set(&port, PCI_COMMAND, PCI_COMMAND_SERR) ?:
+	       config_set(&port, pci_config_cap(&port, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL, 7) ?:
+	       config_set(func, pci_config_cap(func, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL, 7);
+}
+
+/* The kernel's injector says what the hardware does not, QEMU's has the hardware say it. */
+static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self, __u32 status,
+			const char *hardware)
+{
+	__u16 command = config_read(&self->c, PCI_COMMAND, 2);
+	__s32 told = event_new();
+	char answer[512];
+	int error;
+
+	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
+	ASSERT_OK(errors_reported(&self->c.func));
+	error = ERRNO_OF(hardware ? monitor_say(hardware, answer, sizeof(answer)) :
+				    inject(&self->c.func, status));
+	if (error)
+		SKIP(return, "errors cannot be injected: %s", errno_name(error));
+	check_recovery(_metadata, self, told, command);
+}
+
+/* These two first: the kernel's injector hides from then on what the hardware says. */
+TEST_F(host, error_of_hardware)
+{
+	check_error(_metadata, self, 0, "pcie_aer_inject_error e1000e COMP_ABORT");
+}
+
+TEST_F(host, fatal_error_of_hardware)
+{
+	if (!link_is_up(&self->c.func))
+		SKIP(return, "the port above does not say that its link is up");
+	check_error(_metadata, self, 0, "pcie_aer_inject_error e1000e MALF_TLP");
+}
+
 TEST_F(host, error)
 {
-	check_error(_metadata, self, PCI_ERR_UNC_COMP_ABORT);
+	check_error(_metadata, self, PCI_ERR_UNC_COMP_ABORT, NULL);
 }
 
 TEST_F(host, fatal_error)
 {
 	if (!link_is_up(&self->c.func))
 		SKIP(return, "the port above does not say that its link is up");
-	check_error(_metadata, self, PCI_ERR_UNC_MALF_TLP);
+	check_error(_metadata, self, PCI_ERR_UNC_MALF_TLP, NULL);
+}
+
+/* A user who does something as long as he is not told to stop. */
+struct meddler {
+	pthread_t thread;
+	struct client *c;
+	bool stop;
+	int error;	/* another one than EAGAIN */
+};
+
+static void *reset_again_and_again(void *data)
+{
+	struct meddler *m = data;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
+		if (ioctl(m->c->device, VFIO_DEVICE_RESET) && errno != EAGAIN)
+			m->error = errno;
+	}
+	return NULL;
+}
+
+static void *host_resets_again_and_again(void *data)
+{
+	struct meddler *m = data;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
+		if (pci_reset(&m->c->func) && errno != EAGAIN && errno != ENOTTY)
+			m->error = errno;
+	}
+	return NULL;
+}
+
+/* Resets in the middle of a recovery: they take away neither its end nor the function's state. */
+static void check_meddling(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self,
+			   void *(*meddle)(void *data))
+{
+	struct meddler m = { .c = &self->c };
+	__u16 command = config_read(&self->c, PCI_COMMAND, 2);
+	__s32 told = event_new();
+	int error;
+
+	if (!link_is_up(&self->c.func))
+		SKIP(return, "the port above does not say that its link is up");
+	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
+	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
+	error = ERRNO_OF(inject(&self->c.func, PCI_ERR_UNC_MALF_TLP));
+	if (error)
+		SKIP(return, "errors cannot be injected: %s", errno_name(error));
+	ASSERT_EQ(0, pthread_create(&m.thread, NULL, meddle, &m));
+	usleep(3000000);
+	__atomic_store_n(&m.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(m.thread, NULL));
+	EXPECT_EQ(0, m.error)
+		TH_LOG("%s", errno_name(m.error));
+	check_recovery(_metadata, self, told, command);
+	EXPECT_OK(ioctl(self->c.device, VFIO_DEVICE_RESET));
+}
+
+TEST_F(host, user_resets_during_recovery)
+{
+	check_meddling(_metadata, self, reset_again_and_again);
+}
+
+TEST_F(host, host_resets_during_recovery)
+{
+	check_meddling(_metadata, self, host_resets_again_and_again);
 }
 
 /* ---- several functions at once ---- */

@@ -3,7 +3,6 @@
  * A device can be taken back from any user, whatever he is doing, and the user sees what he would
  * see if the hardware were pulled out.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <limits.h>
@@ -20,33 +19,8 @@
 #include "lib/check.h"
 
 #define IOVA	(16 * MIB)
-#define ONES	0xffffffffU
 
 /* ---- taking a device back ---- */
-
-/* How long an unbind of this function waits for its users; -1: for ever. */
-static int revoke_after(const struct pci_func *func, int milliseconds)
-{
-	char path[PATH_MAX], text[16];
-	struct dirent *entry;
-	DIR *folder;
-	int ret = -1;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", func->bdf);
-	folder = opendir(path);
-	if (!folder)
-		return -1;
-	while ((entry = readdir(folder))) {
-		if (strncmp(entry->d_name, "vfio", 4))
-			continue;
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/revoke_after_ms",
-			 func->bdf, entry->d_name);
-		snprintf(text, sizeof(text), "%d", milliseconds);
-		ret = file_write(path, text);
-	}
-	closedir(folder);
-	return ret;
-}
 
 /* An unbind by another process, which has none of our fds, since a failing one would never end. */
 static pid_t unbind_start(const struct pci_func *func)
@@ -58,20 +32,6 @@ static pid_t unbind_start(const struct pci_func *func)
 		_exit(pci_unbind(func) ? 1 : 0);
 	}
 	return pid;
-}
-
-/* The exit status of a process, 124 if it does not end in time. */
-static int child_end(pid_t pid, int milliseconds)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	int status;
-
-	for (int waited = 0; waitpid(pid, &status, WNOHANG) != pid; waited += 5) {
-		if (waited > milliseconds)
-			return 124;
-		nanosleep(&pause, NULL);
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static long long now_ms(void)
@@ -97,48 +57,6 @@ static int take_back(const struct pci_func *func)
 		longest_ms = now_ms() - begun;
 	errno = status == 124 ? ETIMEDOUT : EIO;
 	return status ? -1 : 0;
-}
-
-/* Events of a dead fd; 0 while it is not. */
-static int dead_events(int device)
-{
-	struct pollfd poll_fd = { .fd = device };
-
-	return poll(&poll_fd, 1, 0) == 1 ? poll_fd.revents : 0;
-}
-
-/* Every call on a dead fd has the same answer. */
-static bool is_dead(int device)
-{
-	char data[8] = { };
-
-	return ERRNO_OF(ioctl(device, VFIO_DEVICE_RESET)) == ENODEV &&
-	       ERRNO_OF(ioctl(device, VFIO_DEVICE_GET_INFO, NULL)) == ENODEV &&
-	       ERRNO_OF(ioctl(device, VFIO_DEVICE_FEATURE, NULL)) == ENODEV &&
-	       ERRNO_OF(ioctl(device, 12345)) == ENODEV &&
-	       ERRNO_OF(pread(device, data, 4, 0)) == ENODEV &&
-	       ERRNO_OF(pwrite(device, data, 4, 0)) == ENODEV &&
-	       ERRNO_OF(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device, 0)) == ENODEV &&
-	       dead_events(device) == (POLLERR | POLLHUP);
-}
-
-/* What a program reads from a mapping at this moment. */
-static __u32 look(const __u32 *place)
-{
-	return __atomic_load_n(place, __ATOMIC_RELAXED);
-}
-
-/* Reads ones within the time that the kernel takes to wipe what was written. */
-static bool becomes_ones(const __u32 *place)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-
-	for (int waited = 0; look(place) != ONES; waited += 5) {
-		if (waited > PATIENCE_MS)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
 }
 
 /* ---- one process ---- */
@@ -206,16 +124,16 @@ TEST_F(owner, mapping)
 	__u32 *bar = region_map(&self->c, 0, 0, 2 * PAGE);
 
 	ASSERT_NE(MAP_FAILED, (void *)bar);
-	EXPECT_NE(ONES, look(bar));
+	EXPECT_NE(ONES, bar_look(bar));
 	ASSERT_OK(take_back(&self->c.func));
 	for (unsigned int i = 0; i < 2 * PAGE / sizeof(*bar); i++)
-		ASSERT_EQ(ONES, look(bar + i));
+		ASSERT_EQ(ONES, bar_look(bar + i));
 	bar[0] = 0;
 	bar[PAGE / sizeof(*bar) + 5] = 12345;
 	EXPECT_TRUE(becomes_ones(&bar[0]));
 	EXPECT_TRUE(becomes_ones(&bar[PAGE / sizeof(*bar) + 5]));
 	client_close(&self->c);
-	EXPECT_EQ(ONES, look(bar + 1));
+	EXPECT_EQ(ONES, bar_look(bar + 1));
 	munmap(bar, 2 * PAGE);
 }
 
@@ -232,10 +150,10 @@ TEST_F(owner, mapping_of_child)
 	ASSERT_EQ(0, pipe(go));
 	pid = fork();
 	if (!pid) {
-		byte = look(bar) != ONES ? 'y' : 'n';
+		byte = bar_look(bar) != ONES ? 'y' : 'n';
 		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(2);
-		_exit(look(bar) == ONES && look(bar + 1) == ONES ? 0 : 1);
+		_exit(bar_look(bar) == ONES && bar_look(bar + 1) == ONES ? 0 : 1);
 	}
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
 	EXPECT_EQ('y', byte);
@@ -252,7 +170,7 @@ TEST_F(owner, dead_memory_is_not_mapped)
 
 	ASSERT_NE(MAP_FAILED, (void *)bar);
 	ASSERT_OK(take_back(&self->c.func));
-	EXPECT_EQ(ONES, look(bar));
+	EXPECT_EQ(ONES, bar_look(bar));
 	if (!open_or_skip(_metadata, &other, EDU, 1, VFIO_TYPE1v2_IOMMU))
 		return;
 	EXPECT_ERRNO(EFAULT, dma_map_rw(other.container, bar, IOVA, PAGE));
@@ -593,55 +511,6 @@ TEST_F(stalled, is_taken)
 
 /* ---- users who are busy ---- */
 
-/* What a user does until his device is taken, perhaps before it begins: 0, or what went wrong. */
-
-static int sleeps(struct client *c)
-{
-	struct pollfd poll_fd = { .fd = c->device };
-
-	return poll(&poll_fd, 1, -1) == 1 ? 0 : 10;
-}
-
-static int does_dma(struct client *c)
-{
-	char *memory = memory_new(4 * PAGE);
-
-	if (edu_start(c) || dma_map_rw(c->container, memory, IOVA, 4 * PAGE))
-		return is_dead(c->device) ? 0 : 11;
-	while (!edu_to_memory(c, IOVA, 0, EDU_MAX))
-		;
-	return errno == ENODEV ? 0 : 12;
-}
-
-static int polls_bar(struct client *c)
-{
-	__u32 *bar = region_map(c, 0, 0, PAGE);
-
-	if (bar == MAP_FAILED)
-		return is_dead(c->device) ? 0 : 13;
-	while (look(bar) != ONES)
-		;
-	return 0;
-}
-
-static int takes_interrupts(struct client *c)
-{
-	__s32 fd = event_new();
-
-	if (edu_start(c) || irq_events(c->device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &fd))
-		return is_dead(c->device) ? 0 : 14;
-	while (!edu_raise(c))
-		edu_lower(c);
-	return errno == ENODEV ? 0 : 15;
-}
-
-static int resets(struct client *c)
-{
-	while (!ioctl(c->device, VFIO_DEVICE_RESET) || errno == EAGAIN)
-		;
-	return errno == ENODEV ? 0 : 16;
-}
-
 FIXTURE(busy)
 {
 	struct pci_func func;
@@ -657,13 +526,13 @@ FIXTURE_VARIANT(busy)
 	bool passed;
 };
 
-FIXTURE_VARIANT_ADD(busy, sleeping) { .kind = NVME, .habit = sleeps };
-FIXTURE_VARIANT_ADD(busy, stopped) { .kind = NVME, .habit = sleeps, .stopped = true };
-FIXTURE_VARIANT_ADD(busy, dma) { .kind = EDU, .habit = does_dma };
-FIXTURE_VARIANT_ADD(busy, polling) { .kind = E1000E, .habit = polls_bar };
-FIXTURE_VARIANT_ADD(busy, interrupts) { .kind = EDU, .habit = takes_interrupts };
-FIXTURE_VARIANT_ADD(busy, resetting) { .kind = NVME, .habit = resets };
-FIXTURE_VARIANT_ADD(busy, passed) { .kind = E1000E, .habit = sleeps, .passed = true };
+FIXTURE_VARIANT_ADD(busy, sleeping) { .kind = NVME, .habit = habit_sleeps };
+FIXTURE_VARIANT_ADD(busy, stopped) { .kind = NVME, .habit = habit_sleeps, .stopped = true };
+FIXTURE_VARIANT_ADD(busy, dma) { .kind = EDU, .habit = habit_does_dma };
+FIXTURE_VARIANT_ADD(busy, polling) { .kind = E1000E, .habit = habit_polls_bar };
+FIXTURE_VARIANT_ADD(busy, interrupts) { .kind = EDU, .habit = habit_takes_interrupts };
+FIXTURE_VARIANT_ADD(busy, resetting) { .kind = NVME, .habit = habit_resets };
+FIXTURE_VARIANT_ADD(busy, passed) { .kind = E1000E, .habit = habit_sleeps, .passed = true };
 
 FIXTURE_SETUP(busy)
 {
@@ -684,8 +553,7 @@ static void tell_ready(const int *ready)
 }
 
 /* The user's process: opens all, and does what it does. */
-static void user(const int *ready, enum test_device kind,
-		 int (*habit)(struct client *c))
+static void user(const int *ready, enum test_device kind, int (*habit)(struct client *c))
 {
 	struct client c;
 	int ret;

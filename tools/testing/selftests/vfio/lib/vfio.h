@@ -191,6 +191,21 @@ bool stall_wait(const struct stall *s, int milliseconds);
 int stall_release(const struct stall *s);
 void stall_close(struct stall *s);
 
+/* taken.c: devices that are taken from their users, and what those see */
+#define ONES	0xffffffffU
+int revoke_after(const struct pci_func *func, int milliseconds);
+int child_end(pid_t pid, int milliseconds);
+bool is_dead(int device);
+__u32 bar_look(const __u32 *place);
+bool becomes_ones(const __u32 *place);
+
+/* habit.c: what a program does with a device until that is taken from it */
+int habit_sleeps(struct client *c);
+int habit_does_dma(struct client *c);
+int habit_polls_bar(struct client *c);
+int habit_takes_interrupts(struct client *c);
+int habit_resets(struct client *c);
+
 /* irq.c */
 int irq_info(int device, __u32 index, struct vfio_irq_info *info);
 int irq_set(int device, __u32 flags, __u32 index, __u32 start, __u32 count, const void *data,
