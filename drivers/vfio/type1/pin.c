@@ -137,7 +137,7 @@ static long device_memory_locked(struct pinner *pinner, unsigned int nr)
 	unsigned long addr = untagged_addr_remote(pinner->mm, pinner->vaddr);
 	struct vm_area_struct *vma = vma_lookup(pinner->mm, addr);
 	unsigned long pfn;
-	unsigned int i;
+	long i;
 	int ret;
 
 	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
