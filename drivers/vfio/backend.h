@@ -5,8 +5,9 @@
  * A backend (type1, noiommu) registers itself once. A container opens an instance of the first
  * backend that accepts the type named in VFIO_SET_IOMMU and all its groups. The container's lock is
  * held for reading around @extension and for writing around @attach and @detach, which so are
- * alone, and which do not wait for the user. @ioctl may: it is called with a reference to the
- * instance and without a lock, so a group may come or go meanwhile. With its last group the
+ * alone, and which do not wait for the user. Nor does @withdraw, which may come at any time. @ioctl
+ * may: it is called with a reference to the instance and without a lock, so a group may come or go
+ * meanwhile. With its last group the
  * instance ends its work, and it is released when no ioctl is under way any more.
  */
 #ifndef _VFIO_BACKEND_H
@@ -26,6 +27,9 @@
  * @attach: let the group's devices see the instance's mappings; may sleep; on failure nothing
  *	has changed
  * @detach: undo of @attach; cannot fail; may sleep; the last one takes all mappings away
+ * @withdraw: memory of a device, from one physical address to another (inclusive), is no user's any
+ *	more: no device may reach it through the instance; cannot fail; may sleep; NULL if no
+ *	mapping ever shows any
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {
@@ -36,6 +40,7 @@ struct vfio_backend_ops {
 	long (*extension)(void *instance, unsigned long number);
 	int (*attach)(void *instance, struct iommu_group *group);
 	void (*detach)(void *instance, struct iommu_group *group);
+	void (*withdraw)(void *instance, phys_addr_t start, phys_addr_t last);
 	long (*ioctl)(void *instance, unsigned int cmd, unsigned long arg);
 };
 

@@ -11,6 +11,8 @@
  * leaves. An ioctl that reaches it holds a reference of its own and no lock: the user can make it
  * wait for ever, and the container must not wait with it. So an instance may outlive its time in
  * the container by as long as such a call takes.
+ *
+ * All instances are in a list: when a device is closed, no container lends its memory any more.
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -26,6 +28,10 @@
 /* Guards the list. A leaf, but backends answer VFIO_CHECK_EXTENSION under it. */
 static DEFINE_MUTEX(backends_lock);
 static LIST_HEAD(backends);
+
+/* Guards the list of instances, and keeps those in it from being freed. */
+static DEFINE_MUTEX(instances_lock);
+static LIST_HEAD(instances);
 
 /**
  * vfio_register_backend - offer a backend to containers
@@ -58,11 +64,13 @@ EXPORT_SYMBOL_NS_GPL(vfio_unregister_backend, VFIO_NS);
 /**
  * struct vfio_instance - an instance of a backend, whose module it pins
  * @kref: one for the container, one for each ioctl that is under way
+ * @node: in the list of instances, from the first member on
  * @backend: immutable
  * @data: the backend's own; immutable
  */
 struct vfio_instance {
 	struct kref kref;
+	struct list_head node;
 	struct vfio_backend *backend;
 	void *data;
 };
@@ -72,6 +80,9 @@ static void instance_free(struct kref *kref)
 	struct vfio_instance *instance = container_of(kref, struct vfio_instance, kref);
 	struct module *owner = instance->backend->ops->owner;
 
+	mutex_lock(&instances_lock);
+	list_del(&instance->node);
+	mutex_unlock(&instances_lock);
 	instance->backend->ops->release(instance->data);
 	kfree(instance);
 	module_put(owner);
@@ -86,6 +97,30 @@ static const struct vfio_backend_ops *instance_ops(const struct vfio_instance *i
 {
 	return instance->backend->ops;
 }
+
+/**
+ * vfio_withdraw_memory - memory of a device is no user's any more
+ * @start: first physical address
+ * @size: bytes
+ *
+ * A user may have lent it to other devices, in any container. None of them reaches it when this
+ * returns; nothing else changes for the user. To be called when a device is closed, before anybody
+ * else has it: no page table of a user has the memory any more, and none will get it.
+ *
+ * Context: process context; may sleep; needs no memory; takes instances_lock.
+ */
+void vfio_withdraw_memory(phys_addr_t start, resource_size_t size)
+{
+	struct vfio_instance *instance;
+
+	mutex_lock(&instances_lock);
+	list_for_each_entry(instance, &instances, node) {
+		if (instance_ops(instance)->withdraw)
+			instance_ops(instance)->withdraw(instance->data, start, start + size - 1);
+	}
+	mutex_unlock(&instances_lock);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_withdraw_memory, VFIO_NS);
 
 /* Groups with and without an IOMMU never share a container, so any member tells the kind. */
 static bool container_is_noiommu(struct vfio_container *container)
@@ -197,6 +232,9 @@ static int try_backend(struct vfio_container *container, struct vfio_backend *ba
 	ret = attach_members(container, backend->ops, instance->data);
 	if (ret)
 		goto err_release;
+	mutex_lock(&instances_lock);
+	list_add_tail(&instance->node, &instances);
+	mutex_unlock(&instances_lock);
 	container->instance = instance;
 	return 0;
 

@@ -10,6 +10,7 @@
  *   group->lock		one group: its opener, its container
  *   container->lock		a container's members and instance (rw_semaphore)
  *   vfio_device_set.lock	open, close and common reset of devices
+ *   instances_lock		container.c: which instances of backends there are
  *   iommu->domains_lock	type1: domains, ranges (rw_semaphore)
  *   iommu->lock		type1: mappings
  *   irq_lock			vfio-pci: which interrupts are set up

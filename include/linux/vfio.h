@@ -20,6 +20,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
+#include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/vfio.h>
@@ -326,6 +327,10 @@ vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *v
 void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 int vfio_assign_device_set(struct vfio_device *device, void *id);
 unsigned int vfio_device_set_open_count(struct vfio_device_set *set);
+
+/* ---- container.c ---- */
+
+void vfio_withdraw_memory(phys_addr_t start, resource_size_t size);
 
 /* ---- register.c ---- */
 

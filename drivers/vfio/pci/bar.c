@@ -159,6 +159,8 @@ static void bar_close(struct vfio_pci_device *vpci, unsigned int index)
 {
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 
+	if (bar->can_mmap)
+		vfio_withdraw_memory(pci_resource_start(vpci->pdev, index), bar->size);
 	if (bar->filler)
 		release_resource(bar->filler);
 	kfree(bar->filler);

@@ -11,6 +11,9 @@
  * Filling goes along the user's memory chunk by chunk: pin, charge, log, and when enough runs have
  * come together, map. Draining is one function for all cases, a mapping that is half filled
  * included: unmap what is mapped, unpin what is logged, drop the charge.
+ *
+ * What is lent can be withdrawn at any time, so it is found, logged and mapped without a withdrawal
+ * between. After one the mapping has a hole there, and is otherwise as before.
  */
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
@@ -26,13 +29,34 @@ static const struct iova_range everything = { 0, U64_MAX };
 
 /* ---- away with a mapping ---- */
 
+/* Unmap the bytes from @offset to before @end of a mapping. */
+static void mapping_unmap_part(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			       unsigned long offset, unsigned long end)
+{
+	if (end > offset)
+		domains_unmap(iommu, mapping->start + offset, end - offset);
+}
+
 /* From here on no device reaches the memory. */
 static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mapping)
 {
+	unsigned long left = mapping->withdrawn_runs;
+	unsigned long offset = 0, end = 0;
+	struct pinlog_cursor at = {};
+	struct pin_run run;
+
 	lockdep_assert_held(&iommu->domains_lock);
 
-	if (mapping->mapped)
-		domains_unmap(iommu, mapping->start, mapping->mapped);
+	/* From hole to hole. */
+	while (mapping->mapped && left && pinlog_next(&mapping->log, &at, &run)) {
+		if (run.withdrawn) {
+			mapping_unmap_part(iommu, mapping, offset, end);
+			offset = end + (run.pages << PAGE_SHIFT);
+			left--;
+		}
+		end += run.pages << PAGE_SHIFT;
+	}
+	mapping_unmap_part(iommu, mapping, offset, mapping->mapped);
 	mapping->mapped = 0;
 	mapping->mapped_runs = 0;
 }
@@ -177,6 +201,50 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 	return 0;
 }
 
+static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			     unsigned long first, unsigned long last)
+{
+	unsigned long left = mapping->lent_runs ? mapping->mapped_runs : 0;
+	struct pinlog_cursor at = {};
+	struct pin_run run;
+	u64 iova = mapping->start;
+
+	for (; left && pinlog_next(&mapping->log, &at, &run); left--) {
+		if (!run.pinned && !run.withdrawn &&
+		    run.pfn <= last && run.pfn + run.pages > first) {
+			domains_unmap(iommu, iova, run.pages << PAGE_SHIFT);
+			pinlog_withdraw(&at);
+			mapping->withdrawn_runs++;
+		}
+		iova += run.pages << PAGE_SHIFT;
+	}
+}
+
+/**
+ * mappings_withdraw - let no device reach memory of a device that was lent
+ * @iommu: the container's
+ * @first: first page frame of that memory
+ * @last: last page frame
+ *
+ * The mappings stay, with a hole.
+ *
+ * Context: may sleep; needs no memory; takes iommu->domains_lock and iommu->lock. No page table of
+ * a user has the memory any more.
+ */
+void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last)
+{
+	struct type1_mapping *mapping;
+
+	down_write(&iommu->domains_lock);
+	mutex_lock(&iommu->lock);
+	WRITE_ONCE(iommu->withdrawals, iommu->withdrawals + 1);
+	for (mapping = mapping_first(iommu, &everything); mapping;
+	     mapping = mapping_next(mapping, &everything))
+		mapping_withdraw(iommu, mapping, first, last);
+	mutex_unlock(&iommu->lock);
+	up_write(&iommu->domains_lock);
+}
+
 /**
  * mappings_close - the last group leaves: nothing is mapped any more, or will be
  * @iommu: the container's
@@ -251,22 +319,12 @@ static void complain_memlock(u64 start, u64 last)
 			    last - start + 1, start, current->mm->locked_vm << PAGE_SHIFT);
 }
 
-/* The next chunk of the user's memory into the log. What the log does not take, the pinner has. */
-static int mapping_pin(struct type1_mapping *mapping, struct pinner *pinner)
+/* A chunk into the log. What the log does not take, the pinner has. */
+static int mapping_log(struct type1_mapping *mapping, struct pinner *pinner)
 {
 	struct pin_run run;
 	int ret;
 
-	ret = pinner_chunk(pinner);
-	if (ret)
-		return ret;
-	if (pinner->pinned) {
-		ret = charge_add(mapping->charge, pinner->nr);
-		if (ret == -ENOMEM)
-			complain_memlock(mapping->start, mapping->last);
-		if (ret)
-			return ret;
-	}
 	while (pinner_run(pinner, &run)) {
 		ret = pinlog_add(&mapping->log, &run);
 		if (ret)
@@ -295,22 +353,71 @@ static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *map
 		ret = domains_map(iommu, walk, mapping->prot);
 		if (ret)
 			return ret;
+		if (!walk->nr)
+			mapping->lent_runs++;
 		mapping->mapped += walk->size;
 		mapping->mapped_runs = walk->passed;
 	}
 	return 0;
 }
 
-static int mapping_map(struct type1_iommu *iommu, struct type1_mapping *mapping,
-		       struct type1_walk *walk, bool complete)
+/* A chunk of memory: it waits in the log until a batch is full, or all is there. */
+static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			      struct type1_walk *walk, struct pinner *pinner)
 {
 	int ret;
 
+	ret = charge_add(mapping->charge, pinner->nr);
+	if (ret == -ENOMEM)
+		complain_memlock(mapping->start, mapping->last);
+	if (!ret)
+		ret = mapping_log(mapping, pinner);
+	if (ret)
+		return ret;
+
 	if (down_read_killable(&iommu->domains_lock))
 		return -EINTR;
-	ret = mapping_map_runs(iommu, mapping, walk, complete);
+	ret = mapping_map_runs(iommu, mapping, walk, !pinner->left);
 	up_read(&iommu->domains_lock);
 	return ret;
+}
+
+/*
+ * A chunk that is lent, found when @withdrawals was what it is. If there was one since then, the
+ * chunk may not be the user's any more: look again.
+ */
+static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			    struct type1_walk *walk, struct pinner *pinner,
+			    unsigned long withdrawals)
+{
+	int ret = 0;
+
+	if (down_read_killable(&iommu->domains_lock))
+		return -EINTR;
+	if (iommu->withdrawals == withdrawals) {
+		ret = mapping_log(mapping, pinner);
+		if (!ret)
+			ret = mapping_map_runs(iommu, mapping, walk, true);
+	} else {
+		pinner_back(pinner);
+	}
+	up_read(&iommu->domains_lock);
+	return ret;
+}
+
+static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			     struct type1_walk *walk, struct pinner *pinner)
+{
+	/* Before the page table is looked at. */
+	unsigned long withdrawals = smp_load_acquire(&iommu->withdrawals);
+	int ret;
+
+	ret = pinner_chunk(pinner);
+	if (ret)
+		return ret;
+	if (pinner->pinned)
+		return mapping_add_memory(iommu, mapping, walk, pinner);
+	return mapping_add_lent(iommu, mapping, walk, pinner, withdrawals);
 }
 
 /* Bring in the memory. After an error mapping_drain() knows what there is. */
@@ -327,11 +434,8 @@ static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping
 
 	ret = pinner_init(&pinner, mapping->vaddr, mapping->log.limit,
 			  mapping->prot & IOMMU_WRITE);
-	while (!ret && pinner.left) {
-		ret = mapping_pin(mapping, &pinner);
-		if (!ret)
-			ret = mapping_map(iommu, mapping, walk, !pinner.left);
-	}
+	while (!ret && pinner.left)
+		ret = mapping_add_chunk(iommu, mapping, walk, &pinner);
 	pinner_exit(&pinner);
 	kfree(walk);
 	return ret;

@@ -226,6 +226,8 @@ int domain_map(struct type1_domain *domain, struct type1_walk *walk, int prot)
 	if (vfio_should_fail())
 		return -ENOMEM;
 	if (!walk->nr) {
+		if (walk->run.withdrawn)
+			return 0;
 		phys = PFN_PHYS(walk->run.pfn);
 		if (by_page)
 			return map_pages(domain->domain, walk->iova, phys, walk->size, prot);

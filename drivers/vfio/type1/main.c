@@ -8,6 +8,7 @@
  */
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pfn.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
 
@@ -317,6 +318,11 @@ static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), instance, cmd, arg);
 }
 
+static void type1_withdraw(void *instance, phys_addr_t start, phys_addr_t last)
+{
+	mappings_withdraw(instance, PHYS_PFN(start), PHYS_PFN(last));
+}
+
 static const struct vfio_backend_ops type1_ops = {
 	.owner = THIS_MODULE,
 	.open = type1_open,
@@ -324,6 +330,7 @@ static const struct vfio_backend_ops type1_ops = {
 	.extension = type1_extension,
 	.attach = type1_attach,
 	.detach = type1_detach,
+	.withdraw = type1_withdraw,
 	.ioctl = type1_ioctl,
 };
 

@@ -9,7 +9,9 @@
  *
  * A mapping of a device's memory (a BAR, for transfers between devices) has no pages to pin: its
  * page frames are read from the user's page table. Nothing is held then, so only frames are
- * accepted that the kernel never uses as memory of its own.
+ * accepted that the kernel never uses as memory of its own, and the taker has to see to it that
+ * they are still the user's when he maps them. All of such memory that lies together is one chunk:
+ * it takes no room here, and large pages of the IOMMU can map it.
  */
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
@@ -137,7 +139,7 @@ static long device_memory_locked(struct pinner *pinner, unsigned int nr)
 	unsigned long addr = untagged_addr_remote(pinner->mm, pinner->vaddr);
 	struct vm_area_struct *vma = vma_lookup(pinner->mm, addr);
 	unsigned long pfn;
-	unsigned int i;
+	long i;
 	int ret;
 
 	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
@@ -145,6 +147,7 @@ static long device_memory_locked(struct pinner *pinner, unsigned int nr)
 
 	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
 	for (i = 0; i < nr; i++) {
+		cond_resched();
 		ret = device_frame(pinner, vma, addr + i * PAGE_SIZE, &pfn);
 		if (ret)
 			return i ? i : ret;
@@ -181,7 +184,6 @@ static long device_memory(struct pinner *pinner, unsigned int nr)
  */
 int pinner_chunk(struct pinner *pinner)
 {
-	unsigned int nr = min(pinner->left, PIN_CHUNK);
 	long ret;
 
 	cond_resched();
@@ -191,10 +193,10 @@ int pinner_chunk(struct pinner *pinner)
 
 	if (vfio_should_fail())
 		return -ENOMEM;
-	ret = pin_memory(pinner, nr);
+	ret = pin_memory(pinner, min(pinner->left, PIN_CHUNK));
 	if (ret == -EFAULT) {
 		pinner->pinned = false;
-		ret = device_memory(pinner, nr);
+		ret = device_memory(pinner, min(pinner->left, RUN_PAGES_MAX));
 	}
 	if (ret < 0)
 		return ret;
@@ -221,6 +223,7 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 		return false;
 
 	run->pinned = pinner->pinned;
+	run->withdrawn = false;
 	run->pages = 1;
 	if (!pinner->pinned) {
 		run->pfn = pinner->pfn + i;
@@ -231,6 +234,19 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	while (++i < pinner->nr && page_to_pfn(pinner->pages[i]) == run->pfn + run->pages)
 		run->pages++;
 	return true;
+}
+
+/**
+ * pinner_back - forget a chunk of a device, and find it again
+ * @pinner: with such a chunk, of which nothing was taken
+ *
+ * Context: any.
+ */
+void pinner_back(struct pinner *pinner)
+{
+	pinner->vaddr -= (unsigned long)pinner->nr << PAGE_SHIFT;
+	pinner->left += pinner->nr;
+	pinner->nr = 0;
 }
 
 /**

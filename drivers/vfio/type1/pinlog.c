@@ -19,11 +19,11 @@
 #include "../fault.h"
 #include "type1.h"
 
-/* Page frames of 52-bit physical addresses; a length that fits into a scatterlist entry. */
+/* Page frames of 52-bit physical addresses; a length up to RUN_PAGES_MAX. */
 #define RUN_PFN		GENMASK_ULL(39, 0)
-#define RUN_PAGES	GENMASK_ULL(62, 40)
+#define RUN_PAGES	GENMASK_ULL(61, 40)
+#define RUN_WITHDRAWN	BIT_ULL(62)
 #define RUN_PINNED	BIT_ULL(63)
-#define RUN_PAGES_MAX	((1UL << 31) >> PAGE_SHIFT)
 
 struct pinlog_chunk {
 	struct pinlog_chunk *next;
@@ -48,6 +48,7 @@ static struct pin_run run_unpack(u64 packed)
 		.pfn = FIELD_GET(RUN_PFN, packed),
 		.pages = FIELD_GET(RUN_PAGES, packed),
 		.pinned = FIELD_GET(RUN_PINNED, packed),
+		.withdrawn = FIELD_GET(RUN_WITHDRAWN, packed),
 	};
 }
 
@@ -104,17 +105,20 @@ static int pinlog_grow(struct pinlog *log)
 	return 0;
 }
 
-/* Make the last run longer if @run continues it. */
+/*
+ * Make the last run longer if @run continues it. What is lent stays by itself: its neighbour may be
+ * another device's.
+ */
 static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
 {
 	struct pinlog_chunk *chunk = log->last;
 	struct pin_run last;
 
-	if (!chunk || !chunk->nr)
+	if (!run->pinned || !chunk || !chunk->nr)
 		return false;
 
 	last = run_unpack(chunk->runs[chunk->nr - 1]);
-	if (last.pinned != run->pinned || last.pfn + last.pages != run->pfn ||
+	if (!last.pinned || last.pfn + last.pages != run->pfn ||
 	    last.pages + run->pages > RUN_PAGES_MAX)
 		return false;
 	last.pages += run->pages;
@@ -167,4 +171,15 @@ bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_
 		return false;
 	*run = run_unpack(at->chunk->runs[at->index++]);
 	return true;
+}
+
+/**
+ * pinlog_withdraw - note that a run is not the user's any more
+ * @at: behind the run, which is lent
+ *
+ * Context: any; nobody reads the run meanwhile.
+ */
+void pinlog_withdraw(const struct pinlog_cursor *at)
+{
+	at->chunk->runs[at->index - 1] |= RUN_WITHDRAWN;
 }

@@ -7,6 +7,8 @@
  *		is as good as any other
  *   run	physically contiguous pages
  *   log	the runs of one mapping in the order of their IOVAs: what is pinned, and where
+ *   lent	memory of a device, which cannot be pinned: it is the user's as long as the device
+ *		is. Then it is withdrawn, and the IOVAs show nothing any more
  *   mapping	one VFIO_IOMMU_MAP_DMA: a range of IOVAs that shows memory of one user
  *   domain	a page table of the IOMMU and the groups that use it; a container has one, or
  *		several if its groups sit behind IOMMUs that cannot share. All map the same
@@ -79,13 +81,18 @@ struct type1_charge {
  * struct pin_run - physically contiguous pages
  * @pfn: the first page frame
  * @pages: number of pages
- * @pinned: they are memory and we hold a pin on each; else they are a device's, and we hold nothing
+ * @pinned: they are memory and we hold a pin on each; else they are lent, and we hold nothing
+ * @withdrawn: they were lent, and are mapped no more
  */
 struct pin_run {
 	unsigned long pfn;
 	unsigned long pages;
 	bool pinned;
+	bool withdrawn;
 };
+
+/* The longest run: it fits into a scatterlist entry. */
+#define RUN_PAGES_MAX ((1UL << 31) >> PAGE_SHIFT)
 
 /**
  * struct pinner - a walk over user memory that pins it, a chunk at a time
@@ -135,7 +142,7 @@ struct pinlog {
  * @index: the run of it to read next
  */
 struct pinlog_cursor {
-	const struct pinlog_chunk *chunk;
+	struct pinlog_chunk *chunk;
 	unsigned int index;
 };
 
@@ -217,6 +224,8 @@ enum mapping_state {
  * @log: the runs
  * @mapped: bytes from @start on that the domains map; see enum mapping_state
  * @mapped_runs: runs of @log in them; whoever reads these may not be the worker
+ * @lent_runs: how many of them are, or were, lent; guarded as @mapped
+ * @withdrawn_runs: how many of those were withdrawn: holes in what the domains map; as @mapped
  */
 struct type1_mapping {
 	struct rb_node node;
@@ -231,6 +240,8 @@ struct type1_mapping {
 	struct pinlog log;
 	unsigned long mapped;
 	unsigned long mapped_runs;
+	unsigned long lent_runs;
+	unsigned long withdrawn_runs;
 };
 
 /**
@@ -243,6 +254,7 @@ struct type1_mapping {
  * @pgsizes: bitmap of page sizes that all domains know, guarded as @domains; never without
  *	a bit, none below PAGE_SIZE
  * @closed: the last group has left, guarded as @domains
+ * @withdrawals: how often something lent was withdrawn; changed with @domains_lock held for writing
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
@@ -258,6 +270,7 @@ struct type1_iommu {
 	struct iova_set ranges;
 	unsigned long pgsizes;
 	bool closed;
+	unsigned long withdrawals;
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
@@ -300,6 +313,7 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 void pinner_exit(struct pinner *pinner);
 int pinner_chunk(struct pinner *pinner);
 bool pinner_run(const struct pinner *pinner, struct pin_run *run);
+void pinner_back(struct pinner *pinner);
 void unpin_run(const struct pin_run *run, bool dirty);
 
 /* pinlog.c */
@@ -307,6 +321,7 @@ void pinlog_init(struct pinlog *log, unsigned long limit);
 void pinlog_free(struct pinlog *log);
 int pinlog_add(struct pinlog *log, const struct pin_run *run);
 bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run);
+void pinlog_withdraw(const struct pinlog_cursor *at);
 
 /* domain.c */
 struct type1_domain *domain_create(struct iommu_group *iommu_group);
@@ -345,6 +360,7 @@ int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap);
 int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges);
 int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain);
+void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last);
 void mappings_close(struct type1_iommu *iommu, struct list_head *gone);
 void mappings_bury(struct list_head *gone);
 

@@ -482,19 +482,6 @@ struct alias_call {
 	struct vfio_device_feature_region_alias data;
 };
 
-static int alias_ask(int device, __u32 index, __u32 flags, __u32 *alias)
-{
-	struct alias_call call = {
-		.head.argsz = sizeof(call),
-		.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_REGION_ALIAS,
-		.data = { .index = index, .flags = flags },
-	};
-	int ret = ioctl(device, VFIO_DEVICE_FEATURE, &call);
-
-	*alias = call.data.alias;
-	return ret;
-}
-
 static __u32 nr_regions(int device)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -513,10 +500,10 @@ TEST_F(alias, info)
 	} reply = { .info.argsz = sizeof(reply) };
 
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, nr_regions(self->c.device));
-	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_alias(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, alias);
 	for (int i = 0; i < 1000; i++) {
-		ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &again));
+		ASSERT_OK(region_alias(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &again));
 		ASSERT_EQ(alias, again);
 	}
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS + 1, nr_regions(self->c.device));
@@ -551,11 +538,11 @@ TEST_F(alias, refused)
 	__u32 alias;
 
 	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++)
-		EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, indexes[i], VFIO_REGION_ALIAS_WC,
+		EXPECT_ERRNO(EINVAL, region_alias(self->c.device, indexes[i], VFIO_REGION_ALIAS_WC,
 					       &alias));
-	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 0, &alias));
-	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 2, &alias));
-	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, BAR, 3, &alias));
+	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 0, &alias));
+	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 2, &alias));
+	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 3, &alias));
 	EXPECT_ERRNO(EINVAL, ioctl(self->c.device, VFIO_DEVICE_FEATURE, &call));
 	call.data.reserved = 0;
 	call.head.argsz = sizeof(call) - 1;
@@ -564,8 +551,8 @@ TEST_F(alias, refused)
 	call.head.flags = get;
 	EXPECT_ERRNO(EINVAL, ioctl(self->c.device, VFIO_DEVICE_FEATURE, &call));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, nr_regions(self->c.device));
-	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
-	EXPECT_ERRNO(EINVAL, alias_ask(self->c.device, alias, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_alias(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, alias, VFIO_REGION_ALIAS_WC, &alias));
 }
 
 /* The alias shows the BAR: by read and write, by mmap, and not while nothing is decoded. */
@@ -576,7 +563,7 @@ TEST_F(alias, is_the_bar)
 	__u32 alias;
 	__u8 *wc;
 
-	ASSERT_OK(alias_ask(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_alias(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
 	ASSERT_OK(region_info(self->c.device, alias, &info));
 	ASSERT_EQ(5, pwrite(self->c.device, data, 5, info.offset + 3));
 	EXPECT_EQ(0, memcmp(data, self->view + 3, 5));

@@ -20,45 +20,6 @@
 
 #define IOVA	(16 * MIB)
 
-/* ---- taking a device back ---- */
-
-/* An unbind by another process, which has none of our fds, since a failing one would never end. */
-static pid_t unbind_start(const struct pci_func *func)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		close_range(3, ~0U, 0);
-		_exit(pci_unbind(func) ? 1 : 0);
-	}
-	return pid;
-}
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-static long long longest_ms;
-
-/* Takes the function from vfio-pci at once, whoever has it. */
-static int take_back(const struct pci_func *func)
-{
-	long long begun = now_ms();
-	int status;
-
-	if (revoke_after(func, 0))
-		return -1;
-	status = child_end(unbind_start(func), PATIENCE_MS);
-	if (now_ms() - begun > longest_ms)
-		longest_ms = now_ms() - begun;
-	errno = status == 124 ? ETIMEDOUT : EIO;
-	return status ? -1 : 0;
-}
-
 /* ---- one process ---- */
 
 FIXTURE(owner)
@@ -160,6 +121,60 @@ TEST_F(owner, mapping_of_child)
 	ASSERT_OK(take_back(&self->c.func));
 	ASSERT_EQ(1, write(go[1], &byte, 1));
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+}
+
+/* So does every view of a BAR, in this process and in a child, with the rest of the BAR beside it. */
+TEST(alias_is_dead)
+{
+	__u32 *plain, *combining, alias;
+	struct vfio_region_info info;
+	struct client c;
+	int ready[2], go[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (!open_or_skip(_metadata, &c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(region_alias(c.device, 2, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_info(c.device, alias, &info));
+	plain = region_map(&c, 2, 0, PAGE);
+	combining = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, c.device, info.offset);
+	ASSERT_NE(MAP_FAILED, (void *)plain);
+	ASSERT_NE(MAP_FAILED, (void *)combining);
+	*combining = 12345;
+	__sync_synchronize();
+	EXPECT_EQ(12345, bar_look(plain));
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		byte = bar_look(combining) == 12345 && bar_look(plain) == 12345 ? 'y' : 'n';
+		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
+			_exit(2);
+		*combining = 54321;
+		_exit(becomes_ones(combining) && becomes_ones(plain) &&
+		      bar_look(combining + PAGE / sizeof(*combining)) == ONES ? 0 : 1);
+	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	EXPECT_EQ('y', byte);
+	ASSERT_OK(take_back(&c.func));
+	EXPECT_EQ(ONES, bar_look(combining));
+	EXPECT_EQ(ONES, bar_look(plain));
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	client_close(&c);
+
+	/* Nobody wrote into the memory of the next user, with the dead view still mapped. */
+	ASSERT_OK(pci_bind(&c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(12345, bar_read32(&c, 2, 0));
+	*combining = 4711;
+	EXPECT_EQ(12345, bar_read32(&c, 2, 0));
+	munmap(plain, PAGE);
+	munmap(combining, 2 * PAGE);
+	client_close(&c);
 }
 
 /* Device memory that is dead is no memory that a device may be given. */
@@ -590,34 +605,6 @@ static void heir(const int *ready, enum test_device kind,
 	_exit(ret ? ret : is_dead(c.device) ? 0 : 27);
 }
 
-static void pause_ms(long milliseconds)
-{
-	const struct timespec pause = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
-
-	nanosleep(&pause, NULL);
-}
-
-/* The disk by its driver: sector 1 says so. */
-static bool disk_works(void)
-{
-	char text[16] = "";
-	int fd;
-
-	for (int waited = 0; waited < PATIENCE_MS; waited += 100) {
-		fd = open("/dev/nvme0n1", O_RDONLY);
-		if (fd < 0)
-			fd = open("/dev/nvme1n1", O_RDONLY);
-		if (fd >= 0 && pread(fd, text, 8, 512) == 8) {
-			close(fd);
-			return !strcmp(text, "sector 1");
-		}
-		if (fd >= 0)
-			close(fd);
-		pause_ms(100);
-	}
-	return false;
-}
-
 /* A process that has the device and uses it. */
 static pid_t user_start(const int *ready, FIXTURE_VARIANT(busy) const *variant)
 {
@@ -633,23 +620,6 @@ static pid_t user_start(const int *ready, FIXTURE_VARIANT(busy) const *variant)
 	if (variant->stopped)
 		kill(pid, SIGSTOP);
 	return pid;
-}
-
-/* One unbind with this time for the users; without an end it is given one by hand. */
-static bool unbind_ends(const struct pci_func *func, int after_ms)
-{
-	long long begun = now_ms();
-	bool ends = true;
-	pid_t pid;
-
-	if (revoke_after(func, after_ms))
-		return false;
-	pid = unbind_start(func);
-	if (after_ms < 0)
-		ends = child_end(pid, QUIET_MS) == 124 && !revoke_after(func, 0);
-	ends &= !child_end(pid, PATIENCE_MS);
-	longest_ms = now_ms() - begun > longest_ms ? now_ms() - begun : longest_ms;
-	return ends;
 }
 
 /* The unbind ends, the user sees it, and the host's driver can have the device at once. */
@@ -676,12 +646,12 @@ TEST_F(busy, is_taken)
 		EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
 		ASSERT_OK(pci_bind(&self->func, "vfio-pci"));
 	}
-	TH_LOG("%d rounds, the longest unbind took %lld ms", nr_rounds, longest_ms);
+	TH_LOG("%d rounds, the longest unbind took %lld ms", nr_rounds, unbind_longest_ms());
 }
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000 };
+	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000, IVSHMEM };
 
 	log_announce("Device is taken back|No device request channel");
 	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));

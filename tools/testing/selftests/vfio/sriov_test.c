@@ -16,7 +16,6 @@
 #include "lib/check.h"
 
 #define PARAMETER	"/sys/module/vfio_pci/parameters/enable_sriov"
-#define NR_VFS		2
 #define TYPE		VFIO_TYPE1v2_IOMMU
 
 #define TOKEN_A		" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
@@ -35,39 +34,6 @@ FIXTURE(sriov)
 	struct client pf_client;
 	struct client client[NR_VFS];
 };
-
-static bool find_pf(struct pci_func *pf)
-{
-	char total[16];
-
-	for (int nth = 0; !pci_find(NVME, nth, pf); nth++)
-		if (!pci_get(pf, "sriov_totalvfs", total, sizeof(total)) && atoi(total) >= NR_VFS)
-			return true;
-	return false;
-}
-
-static int set_numvfs(const struct pci_func *pf, int count)
-{
-	char text[8];
-
-	snprintf(text, sizeof(text), "%d", count);
-	return pci_set(pf, "sriov_numvfs", text);
-}
-
-static int numvfs(const struct pci_func *pf)
-{
-	char text[8];
-
-	return pci_get(pf, "sriov_numvfs", text, sizeof(text)) ? -1 : atoi(text);
-}
-
-static int find_vf(const struct pci_func *pf, int nth, struct pci_func *vf)
-{
-	char link[16], bdf[32];
-
-	snprintf(link, sizeof(link), "virtfn%d", nth);
-	return pci_link(pf, link, bdf, sizeof(bdf)) || pci_at(bdf, vf) ? -1 : 0;
-}
 
 static bool is_bound(const struct pci_func *func, const char *driver)
 {
@@ -88,14 +54,14 @@ FIXTURE_SETUP(sriov)
 	client_init(&self->pf_client);
 	for (int i = 0; i < NR_VFS; i++)
 		client_init(&self->client[i]);
-	if (!find_pf(&self->pf))
+	if (!pf_find(&self->pf))
 		SKIP(return, "no SR-IOV device");
 	ASSERT_OK(file_write(PARAMETER, "Y"));
 	ASSERT_OK(pci_set(&self->pf, "reset_method", "\n"));
 	ASSERT_OK(pci_bind(&self->pf, "vfio-pci"));
-	ASSERT_OK(set_numvfs(&self->pf, NR_VFS));
+	ASSERT_OK(pf_set_vfs(&self->pf, NR_VFS));
 	for (int i = 0; i < NR_VFS; i++)
-		ASSERT_OK(find_vf(&self->pf, i, &self->vf[i]));
+		ASSERT_OK(pf_vf(&self->pf, i, &self->vf[i]));
 }
 
 FIXTURE_TEARDOWN(sriov)
@@ -103,7 +69,7 @@ FIXTURE_TEARDOWN(sriov)
 	for (int i = 0; i < NR_VFS; i++)
 		client_close(&self->client[i]);
 	client_close(&self->pf_client);
-	set_numvfs(&self->pf, 0);
+	pf_set_vfs(&self->pf, 0);
 	pci_set(&self->pf, "reset_method", "default");
 	file_write(PARAMETER, "N");
 }
@@ -158,17 +124,17 @@ static int feature_probe(int device, __u32 ops)
 /* ENOENT unless the parameter allows it; EBUSY for another number; ERANGE for too many. */
 TEST_F(sriov, numvfs)
 {
-	EXPECT_ERRNO(EBUSY, set_numvfs(&self->pf, 1));
-	EXPECT_ERRNO(ERANGE, set_numvfs(&self->pf, 1000));
-	EXPECT_OK(set_numvfs(&self->pf, NR_VFS));
-	ASSERT_OK(set_numvfs(&self->pf, 0));
-	EXPECT_EQ(0, numvfs(&self->pf));
-	EXPECT_OK(set_numvfs(&self->pf, 1));
+	EXPECT_ERRNO(EBUSY, pf_set_vfs(&self->pf, 1));
+	EXPECT_ERRNO(ERANGE, pf_set_vfs(&self->pf, 1000));
+	EXPECT_OK(pf_set_vfs(&self->pf, NR_VFS));
+	ASSERT_OK(pf_set_vfs(&self->pf, 0));
+	EXPECT_EQ(0, pf_vfs(&self->pf));
+	EXPECT_OK(pf_set_vfs(&self->pf, 1));
 	/* What was allowed can be undone. */
 	ASSERT_OK(file_write(PARAMETER, "N"));
-	EXPECT_OK(set_numvfs(&self->pf, 0));
-	EXPECT_ERRNO(ENOENT, set_numvfs(&self->pf, 1));
-	EXPECT_EQ(0, numvfs(&self->pf));
+	EXPECT_OK(pf_set_vfs(&self->pf, 0));
+	EXPECT_ERRNO(ENOENT, pf_set_vfs(&self->pf, 1));
+	EXPECT_EQ(0, pf_vfs(&self->pf));
 }
 
 /* A VF is kept for vfio-pci, and has a group of its own. */
@@ -243,11 +209,11 @@ TEST_F(sriov, pf_stays_awake)
 	ASSERT_NE(0, cap);
 	EXPECT_OK(config_write(&self->pf_client, cap + PCI_PM_CTRL, 2, 3));
 	EXPECT_EQ(0, config_read(&self->pf_client, cap + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
-	ASSERT_OK(set_numvfs(&self->pf, 0));
+	ASSERT_OK(pf_set_vfs(&self->pf, 0));
 	EXPECT_OK(config_write(&self->pf_client, cap + PCI_PM_CTRL, 2, 3));
 	EXPECT_EQ(3, config_read(&self->pf_client, cap + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 	/* VFs want it awake: its user finds it in D0. */
-	ASSERT_OK(set_numvfs(&self->pf, NR_VFS));
+	ASSERT_OK(pf_set_vfs(&self->pf, NR_VFS));
 	EXPECT_EQ(0, config_read(&self->pf_client, cap + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 }
 
@@ -280,11 +246,11 @@ TEST_F(sriov, capability)
 static void rebind(struct __test_metadata *_metadata, struct _test_data_sriov *self)
 {
 	ASSERT_OK(pci_unbind(&self->pf));
-	EXPECT_ERRNO(ENOENT, find_vf(&self->pf, 0, &self->vf[0]));
+	EXPECT_ERRNO(ENOENT, pf_vf(&self->pf, 0, &self->vf[0]));
 	ASSERT_OK(pci_bind(&self->pf, "vfio-pci"));
-	ASSERT_OK(set_numvfs(&self->pf, NR_VFS));
+	ASSERT_OK(pf_set_vfs(&self->pf, NR_VFS));
 	for (int i = 0; i < NR_VFS; i++)
-		ASSERT_OK(find_vf(&self->pf, i, &self->vf[i]));
+		ASSERT_OK(pf_vf(&self->pf, i, &self->vf[i]));
 }
 
 /* A VF needs its PF's token: EACCES for none and for another. */
@@ -419,7 +385,7 @@ static void *take_vfs_away(void *data)
 {
 	struct _test_data_sriov *self = data;
 
-	return (void *)(intptr_t)ERRNO_OF(set_numvfs(&self->pf, 0));
+	return (void *)(intptr_t)ERRNO_OF(pf_set_vfs(&self->pf, 0));
 }
 
 static void *unbind_pf(void *data)
@@ -447,8 +413,8 @@ static void goes_with_user(struct __test_metadata *_metadata, struct _test_data_
 	client_close(&self->client[1]);
 	ASSERT_EQ(0, pthread_join(thread, &error));
 	EXPECT_EQ(0, (intptr_t)error);
-	EXPECT_EQ(0, numvfs(&self->pf));
-	EXPECT_ERRNO(ENOENT, find_vf(&self->pf, 1, &self->vf[1]));
+	EXPECT_EQ(0, pf_vfs(&self->pf));
+	EXPECT_ERRNO(ENOENT, pf_vf(&self->pf, 1, &self->vf[1]));
 }
 
 TEST_F(sriov, numvfs_waits_for_user)
@@ -468,12 +434,12 @@ TEST_F(sriov, pf_with_foreign_vfs)
 {
 	struct pci_func *pf = &self->pf;
 
-	ASSERT_OK(set_numvfs(pf, 0));
+	ASSERT_OK(pf_set_vfs(pf, 0));
 	if (system("modprobe -q nvme") || pci_bind(pf, "nvme"))
 		SKIP(return, "no nvme driver");
 	ASSERT_OK(pci_set(pf, "sriov_drivers_autoprobe", "0"));
-	EXPECT_OK(set_numvfs(pf, 1));
-	ASSERT_OK(find_vf(pf, 0, &self->vf[0]));
+	EXPECT_OK(pf_set_vfs(pf, 1));
+	ASSERT_OK(pf_vf(pf, 0, &self->vf[0]));
 	EXPECT_FALSE(is_bound(&self->vf[0], "vfio-pci"));
 	ASSERT_OK(pci_unbind(pf));
 	ASSERT_OK(pci_set(pf, "driver_override", "vfio-pci"));
@@ -486,7 +452,7 @@ TEST_F(sriov, pf_with_foreign_vfs)
 	client_close(&self->client[0]);
 
 	ASSERT_OK(pci_bind(pf, "nvme"));
-	EXPECT_OK(set_numvfs(pf, 0));
+	EXPECT_OK(pf_set_vfs(pf, 0));
 	ASSERT_OK(pci_set(pf, "sriov_drivers_autoprobe", "1"));
 	ASSERT_OK(pci_bind(pf, "vfio-pci"));
 }

@@ -98,3 +98,20 @@ __u32 config_find_cap(const struct client *c, __u8 id)
 	}
 	return 0;
 }
+
+/* Asks for another view of a region, which is a region of its own. */
+int region_alias(int device, __u32 index, __u32 flags, __u32 *alias)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_feature_region_alias data;
+	} call = {
+		.head.argsz = sizeof(call),
+		.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_REGION_ALIAS,
+		.data = { .index = index, .flags = flags },
+	};
+	int ret = ioctl(device, VFIO_DEVICE_FEATURE, &call);
+
+	*alias = call.data.alias;
+	return ret;
+}

@@ -1,58 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that are taken from their users, or pulled out: how it is done, and what a user sees.
+ * What a user sees of a device that was taken from him, or pulled out.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
-
-/* How long an unbind of this function waits for its users; -1: for ever. */
-int revoke_after(const struct pci_func *func, int milliseconds)
-{
-	char path[PATH_MAX], text[16];
-	struct dirent *entry;
-	DIR *folder;
-	int ret = -1;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", func->bdf);
-	folder = opendir(path);
-	if (!folder)
-		return -1;
-	while ((entry = readdir(folder))) {
-		if (strncmp(entry->d_name, "vfio", 4))
-			continue;
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/revoke_after_ms",
-			 func->bdf, entry->d_name);
-		snprintf(text, sizeof(text), "%d", milliseconds);
-		ret = file_write(path, text);
-	}
-	closedir(folder);
-	return ret;
-}
-
-/* The exit status of a process, 124 if it does not end in time. */
-int child_end(pid_t pid, int milliseconds)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	int status;
-
-	for (int waited = 0; waitpid(pid, &status, WNOHANG) != pid; waited += 5) {
-		if (waited > milliseconds)
-			return 124;
-		nanosleep(&pause, NULL);
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /* Events of a dead fd; 0 while it is not. */
 static int dead_events(int device)

@@ -103,6 +103,7 @@ int client_read_regions(struct client *c);
 ssize_t region_read(const struct client *c, __u32 index, __u64 at, void *data, size_t size);
 ssize_t region_write(const struct client *c, __u32 index, __u64 at, const void *data, size_t size);
 void *region_map(const struct client *c, __u32 index, __u64 at, size_t size);
+int region_alias(int device, __u32 index, __u32 flags, __u32 *alias);
 __u32 bar_read32(const struct client *c, __u32 index, __u64 at);
 int bar_write32(const struct client *c, __u32 index, __u64 at, __u32 value);
 __u32 config_read(const struct client *c, __u32 at, int size);
@@ -191,10 +192,8 @@ bool stall_wait(const struct stall *s, int milliseconds);
 int stall_release(const struct stall *s);
 void stall_close(struct stall *s);
 
-/* taken.c: devices that are taken from their users, and what those see */
+/* taken.c: what a user sees of a device that was taken from him */
 #define ONES	0xffffffffU
-int revoke_after(const struct pci_func *func, int milliseconds);
-int child_end(pid_t pid, int milliseconds);
 bool is_dead(int device);
 __u32 bar_look(const __u32 *place);
 bool becomes_ones(const __u32 *place);
@@ -264,6 +263,24 @@ __u32 pci_config_cap(const struct pci_func *func, __u8 id);
 bool pci_wait(enum test_device kind, int nth, struct pci_func *func);
 bool pci_wait_gone(const struct pci_func *func);
 int param_bool(const char *name, bool value);
+
+/* disk.c */
+bool disk_works(void);
+
+/* sriov.c */
+#define NR_VFS		2
+bool pf_find(struct pci_func *pf);
+int pf_set_vfs(const struct pci_func *pf, int count);
+int pf_vfs(const struct pci_func *pf);
+int pf_vf(const struct pci_func *pf, int nth, struct pci_func *vf);
+
+/* revoke.c: taking a function from vfio-pci, whoever has it */
+int revoke_after(const struct pci_func *func, int milliseconds);
+pid_t unbind_start(const struct pci_func *func);
+int child_end(pid_t pid, int milliseconds);
+bool unbind_ends(const struct pci_func *func, int after_ms);
+int take_back(const struct pci_func *func);
+long long unbind_longest_ms(void);
 
 /* soak.c: races and random calls, for as long as the environment says */
 double seconds_now(void);
