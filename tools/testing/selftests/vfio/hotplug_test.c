@@ -95,8 +95,8 @@ static int switch_off(const struct pci_func *func)
 }
 
 /*
- * Gone without a word: the power of the port is cut, and is back on before the port's driver may hear
- * of it, who else would believe that he did it.
+ * Gone without a word: the power of the port is cut, and is back on before the port's driver may
+ * hear of it, who else would believe that he did it.
  */
 static int pull(const struct pci_func *func)
 {
@@ -143,7 +143,7 @@ static bool port_is_off(const struct pci_func *port)
 	       (control & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_OFF;
 }
 
-/* The same, and waits until it is gone. 0, or what went wrong. */
+/* The same, and waits until it is gone. 0, or the number of what went wrong. */
 static int goes(int (*go)(const struct pci_func *func), const struct pci_func *func)
 {
 	struct pci_func port;
@@ -155,10 +155,10 @@ static int goes(int (*go)(const struct pci_func *func), const struct pci_func *f
 	if (status)
 		return status;
 	if (!pci_wait_gone(func))
-		return ETIMEDOUT;
+		return 1000;
 	for (int waited = 0; go == pull && !port_is_off(&port); waited += PAUSE_US) {
 		if (waited > PATIENCE_MS * 1000)
-			return ETIME;
+			return 1001;
 		usleep(PAUSE_US);
 	}
 	return 0;
@@ -277,7 +277,8 @@ static int habit_asks(struct client *c)
 
 static int habit_writes_config(struct client *c)
 {
-	while (!config_command(c, 0, PCI_COMMAND_MEMORY) && !config_command(c, PCI_COMMAND_MEMORY, 0))
+	while (!config_command(c, 0, PCI_COMMAND_MEMORY) &&
+	       !config_command(c, PCI_COMMAND_MEMORY, 0))
 		;
 	return errno == ENODEV ? 0 : 41;
 }

@@ -275,6 +275,8 @@ static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * 
 	char answer[512];
 	int error;
 
+	if (hardware && !getenv("VFIO_PENDING"))
+		SKIP(return, "the errors of QEMU's hardware were not seen to arrive yet");
 	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
 	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
 	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));

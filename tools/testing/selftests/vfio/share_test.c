@@ -52,7 +52,8 @@ static int rebind(enum test_device kind, int nth, const char *driver)
 
 static int card_raise(const struct client *c)
 {
-	return bar_write32(c, 0, E1000_IMS, E1000_CAUSE) ?: bar_write32(c, 0, E1000_ICS, E1000_CAUSE);
+	return bar_write32(c, 0, E1000_IMS, E1000_CAUSE) ?:
+	       bar_write32(c, 0, E1000_ICS, E1000_CAUSE);
 }
 
 static void card_lower(const struct client *c)
