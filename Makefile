@@ -26,7 +26,7 @@ KBUILD := $(MAKE) -C $(KDIR) M=$(MIRROR) CONFIG_DEBUG_INFO_BTF_MODULES=
 export BUILD
 
 .PHONY: modules install uninstall clean demo check check-debug sparse style help selftests vfioctl \
-	install-vfioctl check-vfioctl
+	install-vfioctl check-vfioctl deb check-package
 
 modules: mirror
 	+$(KBUILD) modules
@@ -77,6 +77,12 @@ vfioctl:
 install-vfioctl:
 	@$(MAKE) --no-print-directory -C tools/vfio install
 
+deb:
+	@tools/deb
+
+check-package:
+	@tools/check/check-package $(CHOSEN)
+
 check-vfioctl:
 	@$(MAKE) --no-print-directory -C tools/vfio check
 
@@ -86,6 +92,7 @@ help:
 	@echo '  install      into updates/ of that kernel, where modprobe looks first'
 	@echo '  uninstall    take them out again; the kernel has its own back'
 	@echo '  vfioctl      the tool for administrators; install-vfioctl [PREFIX=/usr/local]'
+	@echo '  deb          the Debian packages vfio-dkms and vfioctl, into build/deb'
 	@echo '  clean        remove build/, where everything is'
 	@echo
 	@echo 'Try:       installs the Debian packages it needs, boots a virtual machine'
@@ -95,6 +102,7 @@ help:
 	@echo '  check        both Debian kernels: build, sparse, style, self-tests'
 	@echo '  check-debug  the self-tests on a kernel with KASAN, lockdep, kmemleak ...'
 	@echo '  check-vfioctl  vfioctl on synthetic machines, no root needed'
+	@echo '  check-package  the life of the packages in a virtual machine [KVER=...]'
 	@echo '  sparse       sparse alone, one kernel'
 	@echo '  style        checkpatch alone'
 	@echo '  selftests    build the self-tests'
