@@ -25,7 +25,8 @@ KBUILD := $(MAKE) -C $(KDIR) M=$(MIRROR) CONFIG_DEBUG_INFO_BTF_MODULES=
 
 export BUILD
 
-.PHONY: modules install uninstall clean demo check check-debug sparse style help selftests
+.PHONY: modules install uninstall clean demo check check-debug sparse style help selftests vfioctl \
+	install-vfioctl check-vfioctl deb check-package
 
 modules: mirror
 	+$(KBUILD) modules
@@ -70,11 +71,28 @@ style:
 selftests:
 	@$(MAKE) --no-print-directory -C tools/testing/selftests/vfio
 
+vfioctl:
+	@$(MAKE) --no-print-directory -C tools/vfio
+
+install-vfioctl:
+	@$(MAKE) --no-print-directory -C tools/vfio install
+
+deb:
+	@tools/deb
+
+check-package:
+	@tools/check/check-package $(CHOSEN)
+
+check-vfioctl:
+	@$(MAKE) --no-print-directory -C tools/vfio check
+
 help:
 	@echo 'Build:     make [KVER=RELEASE | KDIR=FOLDER] [W=1] [C=2]'
 	@echo '  modules      vfio, vfio_iommu_type1 and vfio-pci for one kernel (default)'
 	@echo '  install      into updates/ of that kernel, where modprobe looks first'
 	@echo '  uninstall    take them out again; the kernel has its own back'
+	@echo '  vfioctl      the tool for administrators; install-vfioctl [PREFIX=/usr/local]'
+	@echo '  deb          the Debian packages vfio-dkms and vfioctl, into build/deb'
 	@echo '  clean        remove build/, where everything is'
 	@echo
 	@echo 'Try:       installs the Debian packages it needs, boots a virtual machine'
@@ -83,6 +101,8 @@ help:
 	@echo 'Check:     installs the Debian packages it needs'
 	@echo '  check        both Debian kernels: build, sparse, style, self-tests'
 	@echo '  check-debug  the self-tests on a kernel with KASAN, lockdep, kmemleak ...'
+	@echo '  check-vfioctl  vfioctl on synthetic machines, no root needed'
+	@echo '  check-package  the life of the packages in a virtual machine [KVER=...]'
 	@echo '  sparse       sparse alone, one kernel'
 	@echo '  style        checkpatch alone'
 	@echo '  selftests    build the self-tests'

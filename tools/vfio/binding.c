@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver of a device: from the host's to vfio-pci, back, and vfio-pci's once more. What fails
+ * is undone as far as it goes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfioctl.h"
+
+static int write_to(const struct steps *steps, const char *content, const char *folder,
+		    const char *name, const char *attribute)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/%s/%s/%s", folder, name, attribute);
+	return step_write(steps, content, path);
+}
+
+static int set_override(const struct steps *steps, const struct device *device, const char *driver)
+{
+	char line[NAME_SIZE + 1];
+
+	snprintf(line, sizeof(line), "%s\n", driver);
+	return write_to(steps, line, "devices", device->name, "driver_override");
+}
+
+static int detach(const struct steps *steps, const struct device *device)
+{
+	if (!device->driver[0])
+		return 0;
+	return write_to(steps, device->name, "drivers", device->driver, "unbind");
+}
+
+static int probe(const struct steps *steps, const struct device *device)
+{
+	return step_write(steps, device->name, "/sys/bus/pci/drivers_probe");
+}
+
+static bool has_driver(const struct device *device, const char *driver)
+{
+	char now[NAME_SIZE];
+
+	return tree_link(now, sizeof(now), "/sys/bus/pci/devices/%s/driver", device->name) &&
+	       !strcmp(now, driver);
+}
+
+static int refused(const struct device *device, const char *what, int error)
+{
+	return failure(status_of(error), "%s: %s: %s%s", device->name, what, strerror(-error),
+		       status_of(error) == STATUS_DENIED ? " (root can)" : "");
+}
+
+static void undo_take(const struct steps *steps, const struct device *device)
+{
+	set_override(steps, device, device->override);
+	if (device->driver[0])
+		write_to(steps, device->name, "drivers", device->driver, "bind");
+	former_forget(steps, device);
+}
+
+/* Give a device to vfio-pci. A status. */
+int binding_take(const struct steps *steps, const struct device *device)
+{
+	int error;
+
+	if (!strcmp(device->driver, VFIO_DRIVER))
+		return STATUS_OK;
+	error = set_override(steps, device, VFIO_DRIVER);
+	if (error)
+		return refused(device, "driver_override", error);
+	former_remember(steps, device);
+	error = detach(steps, device);
+	if (!error)
+		error = probe(steps, device);
+	if (!error && (steps->dry || has_driver(device, VFIO_DRIVER)))
+		return STATUS_OK;
+
+	undo_take(steps, device);
+	if (error)
+		return refused(device, "taking it from its driver", error);
+	return failure(STATUS_FAILED, "%s: %s did not take it; the kernel's log says why (dmesg)",
+		       device->name, VFIO_DRIVER);
+}
+
+static int set_deadline(const struct steps *steps, const struct device *device, int after)
+{
+	char path[256], number[16];
+
+	if (after == AFTER_UNSET || !device->vfio[0])
+		return 0;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/revoke_after_ms",
+		 device->name, device->vfio);
+	snprintf(number, sizeof(number), "%d", after);
+	return step_write(steps, number, path);
+}
+
+static void say_who_has_it(const struct device *device)
+{
+	char *lines = tree_read("/sys/bus/pci/devices/%s/vfio-dev/%s/holders", device->name,
+				device->vfio);
+	struct holders holders = {};
+	struct text text = {};
+
+	holders_parse(&holders, lines);
+	holders_text(&holders, &text);
+	if (text.length)
+		message("%s: asking for it: %s", device->name, text.bytes);
+	text_free(&text);
+	holders_free(&holders);
+	free(lines);
+}
+
+static int release(const struct steps *steps, const struct device *device, int after)
+{
+	int error = set_deadline(steps, device, after);
+
+	if (error)
+		return refused(device, "revoke_after_ms", error);
+	if (device->vfio[0] && !steps->dry)
+		say_who_has_it(device);
+	error = detach(steps, device);
+	return error ? refused(device, "unbind", error) : STATUS_OK;
+}
+
+/* The former driver, if it is known and takes it; else whichever does. */
+static void attach_former(const struct steps *steps, const struct device *device)
+{
+	char driver[NAME_SIZE];
+
+	if (former_recall(device, driver, sizeof(driver)) &&
+	    !write_to(steps, device->name, "drivers", driver, "bind"))
+		return;
+	probe(steps, device);
+}
+
+/* Give a device back to the host, whose users lose it after @after milliseconds. A status. */
+int binding_give(const struct steps *steps, const struct device *device, int after)
+{
+	int status, error;
+
+	if (strcmp(device->driver, VFIO_DRIVER) && strcmp(device->override, VFIO_DRIVER))
+		return STATUS_OK;
+	error = set_override(steps, device, "");
+	if (error)
+		return refused(device, "driver_override", error);
+	status = release(steps, device, after);
+	if (status)
+		return status;
+	attach_former(steps, device);
+	former_forget(steps, device);
+	return STATUS_OK;
+}
+
+/* Take a device from its users; it stays with vfio-pci, for the next one. A status. */
+int binding_renew(const struct steps *steps, const struct device *device, int after)
+{
+	int status = release(steps, device, after);
+	int error;
+
+	if (status)
+		return status;
+	error = write_to(steps, device->name, "drivers", VFIO_DRIVER, "bind");
+	return error ? refused(device, "binding it again", error) : STATUS_OK;
+}

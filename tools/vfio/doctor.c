@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfioctl doctor: is this machine fit to give devices to programs? Each check says how it is and,
+ * where something is wrong, what to do in one line.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "vfioctl.h"
+
+enum verdict { GOOD, NOTE, BAD };
+
+struct finding {
+	enum verdict verdict;
+	struct text is;
+	struct text fix;
+};
+
+static void judge(struct finding *finding, enum verdict verdict, const char *is, const char *fix)
+{
+	finding->verdict = verdict;
+	text_add(&finding->is, "%s", is);
+	if (fix)
+		text_add(&finding->fix, "%s", fix);
+}
+
+static bool file_says(const char *path, const char *word)
+{
+	char *content = tree_read("%s", path);
+	bool says = content && strstr(content, word);
+
+	free(content);
+	return says;
+}
+
+static void check_iommu(struct finding *finding)
+{
+	struct names iommus = tree_names("/sys/class/iommu");
+	bool intel = file_says("/proc/cpuinfo", "GenuineIntel");
+
+	if (iommus.count)
+		judge(finding, GOOD, "on", NULL);
+	else if (!intel)
+		judge(finding, BAD, "off", "turn on the IOMMU (AMD-Vi) in the firmware's setup");
+	else if (file_says("/proc/cmdline", "intel_iommu=on"))
+		judge(finding, BAD, "off, though the kernel was asked",
+		      "turn on VT-d in the firmware's setup");
+	else
+		judge(finding, BAD, "off",
+		      "add intel_iommu=on to the kernel's arguments (/etc/default/grub, update-grub)");
+	names_free(&iommus);
+}
+
+/* The names of interrupt controllers begin with IR- when an IOMMU checks what they are sent. */
+static void check_interrupts(struct finding *finding)
+{
+	bool remapped = file_says("/proc/interrupts", " IR-");
+
+	if (remapped)
+		judge(finding, GOOD, "remapped", NULL);
+	else if (module_parameter_is_on("vfio_iommu_type1", "allow_unsafe_interrupts"))
+		judge(finding, NOTE, "not remapped, and allowed to be: programs can inject some",
+		      "trust each program that has a device");
+	else
+		judge(finding, BAD, "not remapped: devices will be refused",
+		      "turn it on in the firmware, or allow_unsafe_interrupts=1 of vfio_iommu_type1");
+}
+
+static size_t endpoints(const struct group *group)
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < group->count; i++)
+		count += !device_is_bridge(&group->devices[i]);
+	return count;
+}
+
+static void check_groups(struct finding *finding)
+{
+	size_t count, i;
+	int *ids;
+
+	group_all(&ids, &count);
+	for (i = 0; i < count; i++) {
+		struct group group;
+
+		if (group_load(&group, ids[i]) && endpoints(&group) > 1) {
+			text_add(&finding->is, "%s%d (",
+				 finding->is.length ? "; " : "shared: ", group.id);
+			acs_explain(&group, &finding->is);
+			text_add(&finding->is, ")");
+		}
+		group_free(&group);
+	}
+	if (finding->is.length)
+		judge(finding, NOTE, "",
+		      "bind such a group whole (vfioctl bind GROUP), or use another slot");
+	else if (count)
+		judge(finding, GOOD, "each device stands alone", NULL);
+	else
+		judge(finding, BAD, "there are none", "see iommu");
+	free(ids);
+}
+
+/* The soft limit of the shell that asks, which is that of the programs it starts. */
+static void check_memlock(struct finding *finding)
+{
+	char *limits = tree_read("/proc/self/limits");
+	const char *line = limits ? strstr(limits, "Max locked memory") : NULL;
+	char limit[32] = "";
+
+	if (line)
+		sscanf(line + strlen("Max locked memory"), "%31s", limit);
+	if (!strcmp(limit, "unlimited")) {
+		judge(finding, GOOD, "unlimited", NULL);
+	} else if (!limit[0]) {
+		judge(finding, NOTE, "not known", NULL);
+	} else {
+		finding->verdict = NOTE;
+		text_add(&finding->is, "%llu KiB here, which a guest's memory must fit into",
+			 strtoull(limit, NULL, 10) / 1024);
+		text_add(&finding->fix, "%s",
+			 "LimitMEMLOCK= in the unit, or memlock in limits.conf; none for root");
+	}
+	free(limits);
+}
+
+static bool secure_boot(void)
+{
+	static const char path[] =
+		"/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+	unsigned char bytes[5];
+
+	return tree_bytes(bytes, sizeof(bytes), path) == sizeof(bytes) && bytes[4] == 1;
+}
+
+static void check_secure_boot(struct finding *finding)
+{
+	bool enforced = module_parameter_is_on("module", "sig_enforce") ||
+			file_says("/sys/kernel/security/lockdown", "[integrity]") ||
+			file_says("/sys/kernel/security/lockdown", "[confidentiality]");
+
+	if (secure_boot() || enforced)
+		judge(finding, NOTE, "on: modules must be signed with a key that the machine knows",
+		      "mokutil --import /var/lib/dkms/mok.pub, boot, enroll the key");
+	else
+		judge(finding, GOOD, "off, modules need no signature", NULL);
+}
+
+/* Is there a file of ours for the running kernel that is not what is loaded? */
+static bool installed(void)
+{
+	struct utsname name;
+
+	uname(&name);
+	return tree_has("/lib/modules/%s/updates/dkms/vfio.ko", name.release) ||
+	       tree_has("/lib/modules/%s/updates/dkms/vfio.ko.xz", name.release) ||
+	       tree_has("/lib/modules/%s/updates/vfio.ko", name.release);
+}
+
+static void check_modules(struct finding *finding)
+{
+	struct module module;
+
+	module_load(&module);
+	text_add(&finding->is, "%s%s%s", flavour_name(module.flavour), module.version[0] ? " " : "",
+		 module.version);
+	if (module.flavour == VFIO_STANDALONE)
+		finding->verdict = GOOD;
+	else if (installed())
+		judge(finding, NOTE, " loaded, standalone installed",
+		      "modprobe -r vfio-pci vfio_iommu_type1 vfio; modprobe vfio-pci");
+	else
+		judge(finding, NOTE, " loaded", "the package vfio-dkms has the standalone modules");
+}
+
+static void check_noiommu(struct finding *finding)
+{
+	if (module_parameter_is_on("vfio", "enable_unsafe_noiommu_mode"))
+		judge(finding, NOTE, "allowed: such devices reach all memory",
+		      "echo N > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	else
+		judge(finding, GOOD, "not allowed", NULL);
+}
+
+static const struct check {
+	const char *key;
+	const char *words;
+	void (*look)(struct finding *finding);
+} checks[] = {
+	{ "iommu", "IOMMU", check_iommu },
+	{ "interrupts", "interrupts", check_interrupts },
+	{ "groups", "groups", check_groups },
+	{ "memlock", "locked memory", check_memlock },
+	{ "secure_boot", "Secure Boot", check_secure_boot },
+	{ "modules", "VFIO modules", check_modules },
+	{ "noiommu", "use without IOMMU", check_noiommu },
+};
+
+static void show(const struct check *check, const struct finding *finding, bool json)
+{
+	static const char * const verdicts[] = { "good", "note", "bad" };
+
+	if (json) {
+		json_open(NULL, '{');
+		json_text("check", check->key);
+		json_text("verdict", verdicts[finding->verdict]);
+		json_text("is", finding->is.bytes);
+		json_text("fix", finding->fix.bytes);
+		json_close('}');
+		return;
+	}
+	printf("%-5s %s: %s\n", verdicts[finding->verdict], check->words,
+	       text_or_empty(&finding->is));
+	if (finding->fix.length)
+		printf("      -> %s\n", finding->fix.bytes);
+}
+
+int command_doctor(const struct options *options)
+{
+	int status = STATUS_OK;
+	size_t i;
+
+	if (options->json) {
+		json_open(NULL, '{');
+		json_open("checks", '[');
+	}
+	for (i = 0; i < ARRAY_SIZE(checks); i++) {
+		struct finding finding = {};
+
+		checks[i].look(&finding);
+		show(&checks[i], &finding, options->json);
+		if (finding.verdict == BAD)
+			status = STATUS_FAILED;
+		text_free(&finding.is);
+		text_free(&finding.fix);
+	}
+	if (options->json) {
+		json_close(']');
+		json_close('}');
+		json_end();
+	}
+	return status;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a process has open of VFIO: containers, groups and devices, with the lines of fdinfo that
+ * are about VFIO. Only root sees those of others.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vfioctl.h"
+
+static bool is_of_vfio(const char *file)
+{
+	return !strncmp(file, "/dev/vfio/", 10) || strstr(file, "vfio-device");
+}
+
+/* Call @found for each fd that is of VFIO. */
+static void each(long pid, void (*found)(const char *fd, const char *file, const char *info))
+{
+	struct names fds = tree_names("/proc/%ld/fd", pid);
+	size_t i;
+
+	for (i = 0; i < fds.count; i++) {
+		char *link = tree_path("/proc/%ld/fd/%s", pid, fds.name[i]);
+		char file[256], *info;
+		ssize_t length = readlink(link, file, sizeof(file) - 1);
+
+		free(link);
+		if (length < 0)
+			continue;
+		file[length] = '\0';
+		if (!is_of_vfio(file))
+			continue;
+		info = tree_read("/proc/%ld/fdinfo/%s", pid, fds.name[i]);
+		found(fds.name[i], file, info ? info : "");
+		free(info);
+	}
+	names_free(&fds);
+}
+
+/* The next line "vfio…: VALUE" from @line on, split in place; NULL after the last. */
+static const char *next_line(const char *line, char *key, size_t key_size,
+			     char *value, size_t value_size)
+{
+	while (*line) {
+		size_t length = strcspn(line, "\n");
+		const char *end = line + length;
+		size_t colon = strcspn(line, ":\n");
+
+		if (!strncmp(line, "vfio", 4) && colon < length) {
+			const char *from = line + colon + 1;
+
+			from += strspn(from, " \t");
+			snprintf(key, key_size, "%.*s", (int)colon, line);
+			snprintf(value, value_size, "%.*s", (int)(end - from), from);
+			return *end ? end + 1 : end;
+		}
+		line = *end ? end + 1 : end;
+	}
+	return NULL;
+}
+
+static void json_fd(const char *fd, const char *file, const char *info)
+{
+	char key[NAME_SIZE], value[512];
+
+	json_open(NULL, '{');
+	json_number("fd", atol(fd));
+	json_text("file", file);
+	json_open("info", '{');
+	while ((info = next_line(info, key, sizeof(key), value, sizeof(value))))
+		json_text(key, value);
+	json_close('}');
+	json_close('}');
+}
+
+void json_fds(const char *key, long pid)
+{
+	json_open(key, '[');
+	each(pid, json_fd);
+	json_close(']');
+}
+
+static void print_fd(const char *fd, const char *file, const char *info)
+{
+	char key[NAME_SIZE], value[512];
+
+	printf("    fd %s: %s\n", fd, file);
+	while ((info = next_line(info, key, sizeof(key), value, sizeof(value))))
+		printf("      %s: %s\n", key, value);
+}
+
+void print_fds(long pid)
+{
+	each(pid, print_fd);
+}

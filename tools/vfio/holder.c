@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who has something open: the modules' own word where there is one, else a search of /proc, which
+ * shows a user only the user's own processes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vfioctl.h"
+
+void holders_add(struct holders *holders, long pid, const char *command)
+{
+	struct holder *holder;
+
+	holders->holder = realloc(holders->holder,
+				  (holders->count + 1) * sizeof(*holders->holder));
+	if (!holders->holder)
+		abort();
+	holder = &holders->holder[holders->count++];
+	holder->pid = pid;
+	snprintf(holder->command, sizeof(holder->command), "%s", command);
+}
+
+/* Lines "PID COMMAND", as holder and holders in sysfs have them. NULL is none. */
+void holders_parse(struct holders *holders, const char *lines)
+{
+	while (lines && *lines) {
+		size_t length = strcspn(lines, "\n");
+		char line[128], *command;
+		long pid;
+
+		snprintf(line, sizeof(line), "%.*s", (int)length, lines);
+		pid = strtol(line, &command, 10);
+		if (pid > 0)
+			holders_add(holders, pid, command + strspn(command, " "));
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+static bool has_open(const char *pid, const char *opened)
+{
+	struct names fds = tree_names("/proc/%s/fd", pid);
+	bool has = false;
+	size_t i;
+
+	for (i = 0; i < fds.count && !has; i++) {
+		char *link = tree_path("/proc/%s/fd/%s", pid, fds.name[i]);
+		char target[256];
+		ssize_t length = readlink(link, target, sizeof(target) - 1);
+
+		free(link);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		has = !strcmp(target, opened);
+	}
+	names_free(&fds);
+	return has;
+}
+
+/* Processes that have the file @opened open. */
+void holders_find(struct holders *holders, const char *opened)
+{
+	struct names processes = tree_names("/proc");
+	size_t i;
+
+	for (i = 0; i < processes.count; i++) {
+		const char *pid = processes.name[i];
+		char command[NAME_SIZE];
+
+		if (strspn(pid, "0123456789") != strlen(pid) || !has_open(pid, opened))
+			continue;
+		tree_line(command, sizeof(command), "/proc/%s/comm", pid);
+		holders_add(holders, atol(pid), command);
+	}
+	names_free(&processes);
+}
+
+/* "1234 qemu, 99 dpdk" */
+void holders_text(const struct holders *holders, struct text *text)
+{
+	size_t i;
+
+	for (i = 0; i < holders->count; i++)
+		text_add(text, "%s%ld %s", i ? ", " : "", holders->holder[i].pid,
+			 holders->holder[i].command);
+}
+
+void holders_free(struct holders *holders)
+{
+	free(holders->holder);
+	holders->holder = NULL;
+	holders->count = 0;
+}

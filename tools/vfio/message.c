@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages for people, on standard error, and the exit codes that go with them.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "vfioctl.h"
+
+static void say(const char *format, va_list arguments)
+{
+	fputs("vfioctl: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+/* A line for people that is not the answer: a hint, a warning. */
+void message(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+}
+
+/* A message, and the exit code that its caller returns with it. */
+int failure(enum status status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+	return status;
+}
+
+/* The exit code for an errno, positive or negative. */
+enum status status_of(int error)
+{
+	switch (error < 0 ? -error : error) {
+	case 0:
+		return STATUS_OK;
+	case EPERM:
+	case EACCES:
+	case EROFS:
+		return STATUS_DENIED;
+	case EBUSY:
+		return STATUS_BUSY;
+	default:
+		return STATUS_FAILED;
+	}
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is to be bound at each boot: one udev rule for each device, by its address. The rule comes
+ * before the one that loads drivers, so that vfio-pci is there first and no other driver matches.
+ */
+#include <stdio.h>
+
+#include "vfioctl.h"
+
+static void file_of(const struct device *device, char *path, size_t size)
+{
+	snprintf(path, size, "/etc/udev/rules.d/60-vfioctl-%s.rules", device->name);
+}
+
+/* 0 or -errno. */
+int persist_set(const struct steps *steps, const struct device *device)
+{
+	struct text rule = {};
+	char path[128];
+	int error;
+
+	file_of(device, path, sizeof(path));
+	text_add(&rule, "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\"", device->name);
+	text_add(&rule, ", ATTR{vendor}==\"0x%04x\"", device->vendor);
+	text_add(&rule, ", ATTR{device}==\"0x%04x\"", device->device);
+	text_add(&rule, ", ATTR{driver_override}=\"%s\"", VFIO_DRIVER);
+	text_add(&rule, ", RUN{builtin}+=\"kmod load %s\"\n", VFIO_DRIVER);
+	error = step_create(steps, rule.bytes, path);
+	text_free(&rule);
+	return error;
+}
+
+/* 0 or -errno. */
+int persist_clear(const struct steps *steps, const struct device *device)
+{
+	char path[128];
+
+	file_of(device, path, sizeof(path));
+	if (!tree_has("%s", path))
+		return 0;
+	return step_remove(steps, path);
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files of sysfs, proc and the disk. All paths are below a root, which is / but in tests.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vfioctl.h"
+
+static const char *root = "";
+
+/* Where "/" is from now on; @folder stays the caller's. */
+void tree_root(const char *folder)
+{
+	root = folder;
+}
+
+/* False in tests: then nothing but files is touched. */
+bool tree_is_real(void)
+{
+	return !*root;
+}
+
+static char *path_of(const char *format, va_list arguments)
+{
+	char path[PATH_MAX];
+	char *full;
+
+	vsnprintf(path, sizeof(path), format, arguments);
+	if (asprintf(&full, "%s%s", root, path) < 0)
+		abort();
+	return full;
+}
+
+#define PATH_FROM(path, text)				\
+	do {						\
+		va_list arguments;			\
+							\
+		va_start(arguments, format);		\
+		(path) = path_of(text, arguments);	\
+		va_end(arguments);			\
+	} while (0)
+
+/* The path below the root. The caller frees it. */
+char *tree_path(const char *format, ...)
+{
+	char *path;
+
+	PATH_FROM(path, format);
+	return path;
+}
+
+bool tree_has(const char *format, ...)
+{
+	char *path;
+	bool has;
+
+	PATH_FROM(path, format);
+	has = access(path, F_OK) == 0;
+	free(path);
+	return has;
+}
+
+static char *read_all(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct text text = {};
+	char piece[4096];
+	ssize_t got;
+
+	if (fd < 0)
+		return NULL;
+	text_add(&text, "%s", "");
+	while ((got = read(fd, piece, sizeof(piece))) > 0)
+		text_add(&text, "%.*s", (int)got, piece);
+	close(fd);
+	if (got < 0)
+		text_free(&text);
+	return text.bytes;
+}
+
+/* All of a file's text; NULL where it cannot be read. The caller frees it. */
+char *tree_read(const char *format, ...)
+{
+	char *path, *content;
+
+	PATH_FROM(path, format);
+	content = read_all(path);
+	free(path);
+	return content;
+}
+
+/* Bytes of a file that is no text; how many there are. */
+size_t tree_bytes(unsigned char *bytes, size_t size, const char *path)
+{
+	char *full = tree_path("%s", path);
+	int fd = open(full, O_RDONLY | O_CLOEXEC);
+	ssize_t got = -1;
+
+	free(full);
+	if (fd >= 0) {
+		got = read(fd, bytes, size);
+		close(fd);
+	}
+	return got < 0 ? 0 : got;
+}
+
+/* A file's first line, cut to @size; false, and an empty line, where it cannot be read. */
+bool tree_line(char *line, size_t size, const char *format, ...)
+{
+	char *path, *content;
+
+	PATH_FROM(path, format);
+	content = read_all(path);
+	free(path);
+	line[0] = '\0';
+	if (!content)
+		return false;
+	snprintf(line, size, "%.*s", (int)strcspn(content, "\n"), content);
+	free(content);
+	return true;
+}
+
+/* The last name of where a link points; false, and an empty name, where there is no link. */
+bool tree_link(char *name, size_t size, const char *format, ...)
+{
+	char target[PATH_MAX];
+	ssize_t length;
+	char *path;
+
+	PATH_FROM(path, format);
+	length = readlink(path, target, sizeof(target) - 1);
+	free(path);
+	name[0] = '\0';
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	snprintf(name, size, "%s", basename(target));
+	return true;
+}
+
+/* A path without links in it; NULL where there is nothing. The caller frees it. */
+char *tree_resolve(const char *format, ...)
+{
+	char *path, *resolved;
+
+	PATH_FROM(path, format);
+	resolved = realpath(path, NULL);
+	free(path);
+	return resolved;
+}
+
+void names_add(struct names *names, const char *name)
+{
+	names->name = realloc(names->name, (names->count + 1) * sizeof(*names->name));
+	if (!names->name)
+		abort();
+	names->name[names->count++] = strdup(name);
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* What is in a folder, sorted; nothing where there is no folder. */
+struct names tree_names(const char *format, ...)
+{
+	struct dirent **entries = NULL;
+	struct names names = {};
+	char *path;
+	int count, i;
+
+	PATH_FROM(path, format);
+	count = scandir(path, &entries, not_hidden, alphasort);
+	free(path);
+	for (i = 0; i < count; i++) {
+		names_add(&names, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return names;
+}
+
+void names_free(struct names *names)
+{
+	while (names->count)
+		free(names->name[--names->count]);
+	free(names->name);
+	names->name = NULL;
+}
+
+static int put(const char *path, const char *content, int flags)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0644);
+	int error = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, content, strlen(content)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+/* Write to a file that is there. Returns 0 or -errno. @path comes from tree_path(). */
+int tree_write(const char *path, const char *content)
+{
+	return put(path, content, 0);
+}
+
+static void make_folders(const char *path)
+{
+	char *copy = strdup(path), *slash;
+
+	for (slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(copy, 0755);
+		*slash = '/';
+	}
+	free(copy);
+}
+
+/* Make a file, and the folders it is in. Returns 0 or -errno. */
+int tree_create(const char *path, const char *content)
+{
+	make_folders(path);
+	return put(path, content, O_CREAT | O_TRUNC);
+}
