@@ -3,6 +3,7 @@
  * How often this process makes the kernel call a function, by a probe in a trace of its own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,13 +15,17 @@
 #define INSTANCE	TRACING "/instances/vfio_calls"
 #define EVENTS		INSTANCE "/events/vfio_calls"
 
+static const char * const *probed;
+static size_t nr_probed;
+
 /* Begins to count, in this process; functions that the kernel does not have count as never called. */
 int calls_open(const char * const *functions, size_t count)
 {
 	char text[128];
 
 	calls_close();
-	file_write(TRACING "/kprobe_events", "");
+	probed = functions;
+	nr_probed = count;
 	for (size_t i = 0; i < count; i++) {
 		snprintf(text, sizeof(text), "p:vfio_calls/%s %s\n", functions[i], functions[i]);
 		if (file_write(TRACING "/kprobe_events", text) && errno != ENOENT)
@@ -34,6 +39,7 @@ int calls_open(const char * const *functions, size_t count)
 	return file_write(EVENTS "/enable", "1");
 }
 
+/* Does the kernel have the function? */
 bool calls_known(const char *function)
 {
 	char path[256];
@@ -45,7 +51,9 @@ bool calls_known(const char *function)
 /* Forgets what was counted. */
 void calls_reset(void)
 {
-	file_write(INSTANCE "/trace", "\n");
+	int fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	fd_close(&fd);
 }
 
 /* Calls since calls_reset(), or -1. */
@@ -64,9 +72,16 @@ int calls_made(const char *function)
 	return calls;
 }
 
+/* Ends what calls_open() began. */
 void calls_close(void)
 {
+	char text[128];
+
 	file_write(EVENTS "/enable", "0");
 	rmdir(INSTANCE);
-	file_write(TRACING "/kprobe_events", "");
+	for (size_t i = 0; i < nr_probed; i++) {
+		snprintf(text, sizeof(text), "-:vfio_calls/%s\n", probed[i]);
+		file_write(TRACING "/kprobe_events", text);
+	}
+	nr_probed = 0;
 }
