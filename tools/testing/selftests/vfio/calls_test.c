@@ -19,6 +19,8 @@ static const char * const functions[] = {
 	"unpin_user_page_range_dirty_lock",
 };
 
+#define NR_FUNCTIONS (sizeof(functions) / sizeof(*functions))
+
 FIXTURE(calls)
 {
 	struct client c;
@@ -33,7 +35,7 @@ FIXTURE_SETUP(calls)
 	self->bar.device = -1;
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
-	if (calls_open(functions, sizeof(functions) / sizeof(functions[0])))
+	if (calls_open(functions, NR_FUNCTIONS))
 		SKIP(return, "no kprobe events here: %s", strerror(errno));
 }
 
@@ -46,10 +48,11 @@ FIXTURE_TEARDOWN(calls)
 }
 
 #define EXPECT_CALLS(count, function) do {				\
-	int _calls = calls_made(function);				\
+	const char *_function = (function);				\
+	int _calls = calls_made(_function), _want = (count);		\
 									\
-	EXPECT_EQ(count, _calls)					\
-		TH_LOG("%s: %d calls, must be %d", function, _calls, (int)(count)); \
+	EXPECT_EQ(_want, _calls)					\
+		TH_LOG("%s: %d calls, must be %d", _function, _calls, _want); \
 } while (0)
 
 /* Nobody asks the IOMMU where memory is that we put there ourselves. */
@@ -149,5 +152,5 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, IVSHMEM };
 
-	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(needs[0]));
+	return vfio_test_main(argc, argv, needs, 2);
 }

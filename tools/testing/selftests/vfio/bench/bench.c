@@ -7,7 +7,8 @@
  * SWAP is the script that puts one side's modules in the place of the other's. The memory of a row
  * is made once and stays where it is while the sides take turns, so all of them are asked for the
  * very same pages. A sample is a line "ROW WHAT SIDE ROUND VALUE", nanoseconds for each unit of
- * what the row is about; "report" makes a table of them. Each row is measured with nothing else mapped.
+ * what the row is about; "report" makes a table of them. Each row is measured with nothing else
+ * mapped.
  *
  * Values of ours that are no times: "log", bytes of the pin log for each page of 4 KiB; and "runs".
  */
@@ -28,6 +29,7 @@
 
 #define FLOOR		"/sys/kernel/debug/vfio_floor"
 #define TRACING		"/sys/kernel/tracing"
+#define LOG_PROBE	"p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"
 #define IOVA		(4 * GIB)
 #define MANY		60000
 #define WINDOW		1000
@@ -118,7 +120,7 @@ static char *make_small(size_t size)
 	return at;
 }
 
-/* Every other page first: what lies beside each other in memory does not so in the address space. */
+/* Every other page first, so that no two neighbours in the address space are so in memory. */
 static char *make_scattered(size_t size)
 {
 	char *at = anonymous(size, MADV_NOHUGEPAGE);
@@ -187,8 +189,7 @@ static bool log_watch(bool on)
 	file_write(TRACING "/kprobe_events", "-:bench_log\n");
 	if (!on)
 		return false;
-	if (file_write(TRACING "/kprobe_events",
-		       "p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"))
+	if (file_write(TRACING "/kprobe_events", LOG_PROBE))
 		return false;
 	file_write(TRACING "/trace", "");
 	return !file_write(TRACING "/events/kprobes/bench_log/enable", "1");
@@ -203,8 +204,8 @@ static void log_print(const struct row *row, const struct bench_state *s)
 	while (trace && fgets(line, sizeof(line), trace)) {
 		const char *at = strstr(line, "runs=");
 
-		if (at && line[0] != '#')
-			sscanf(at, "runs=%lu pages=%lu", &runs, &pages);
+		if (at && line[0] != '#' && sscanf(at, "runs=%lu pages=%lu", &runs, &pages) != 2)
+			pages = 0;
 	}
 	if (trace)
 		fclose(trace);
@@ -235,7 +236,7 @@ static void run_floor(const struct row *row, struct bench_state *s)
 	snprintf(text, sizeof(text), "%lu %lu", (unsigned long)s->memory, s->size / (size_t)PAGE);
 	check(!file_write(FLOOR, text) && !file_write(FLOOR, text), FLOOR);
 	check(!file_read(FLOOR, text, sizeof(text)), FLOOR);
-	sscanf(text, "%lf %lf", &map_ns, &unmap_ns);
+	check(sscanf(text, "%lf %lf", &map_ns, &unmap_ns) == 2, FLOOR);
 	sample(row, s, "map", map_ns / pages);
 	sample(row, s, "unmap", unmap_ns / pages);
 }
@@ -358,7 +359,7 @@ static void run_touch(const struct row *row, struct bench_state *s)
 
 	check(at, "mmap of the BAR");
 	for (size_t i = 0; i < size; i += 2 * MIB)
-		*(volatile char *)(at + i);
+		__atomic_load_n(at + i, __ATOMIC_RELAXED);
 	sample(row, s, "touch", (now() - start) / (size / (2 * MIB)));
 	munmap(at, size);
 }
@@ -531,9 +532,11 @@ static const struct row rows[] = {
 	{ "wait", 2 * GIB, NULL, run_wait, false },
 };
 
+#define NR_ROWS (sizeof(rows) / sizeof(*rows))
+
 static const struct row *row_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < NR_ROWS; i++)
 		if (!strcmp(rows[i].name, name))
 			return &rows[i];
 	errx(1, "no row %s", name);

@@ -5,8 +5,8 @@
  * "ADDRESS PAGES", written to /sys/kernel/debug/vfio_floor, maps this memory of the writer and
  * unmaps it again: pin a chunk, scan it for runs, map a batch of runs; then one unmap for all, and
  * unpin by run. Nothing else is done: no accounting, no locks, no tree, nothing for the case that
- * a page cannot be had. What the file reads is "MAP UNMAP RUNS": nanoseconds of both halves, and how many
- * runs there were.
+ * a page cannot be had. What the file reads is "MAP UNMAP RUNS": nanoseconds of both halves, and
+ * how many runs there were.
  *
  * The domain is the module's own, and the second "edu" device of the machine is attached to it, so
  * that there is an IOTLB to be synchronised.

@@ -18,7 +18,7 @@
 static const char * const *probed;
 static size_t nr_probed;
 
-/* Begins to count, in this process; functions that the kernel does not have count as never called. */
+/* Begins to count, in this process; what the kernel does not have is never called. */
 int calls_open(const char * const *functions, size_t count)
 {
 	char text[128];
