@@ -68,6 +68,16 @@ sparse: mirror
 style:
 	@tools/check/style
 
+# The yardstick of the benchmark, which is none of the modules.
+.PHONY: floor bench
+floor: mirror
+	@mkdir -p $(MIRROR)/bench
+	@ln -sf $(addprefix $(CURDIR)/tools/testing/selftests/vfio/bench/,Kbuild floor.c) $(MIRROR)/bench/
+	+$(MAKE) -C $(KDIR) M=$(MIRROR)/bench CONFIG_DEBUG_INFO_BTF_MODULES= modules
+
+bench:
+	@tools/testing/selftests/vfio/bench/run $(CHOSEN)
+
 selftests:
 	@$(MAKE) --no-print-directory -C tools/testing/selftests/vfio
 
@@ -106,3 +116,6 @@ help:
 	@echo '  sparse       sparse alone, one kernel'
 	@echo '  style        checkpatch alone'
 	@echo '  selftests    build the self-tests'
+	@echo
+	@echo "Measure:   installs the Debian packages it needs; about ten minutes for each kernel"
+	@echo "  bench        ours beside the kernel's own and the floor, both kernels [KVER=...]"

@@ -12,6 +12,11 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* Until 6.5 one could ask for the mappings of the pages as well. */
+#ifdef COMPAT_HAS_GUP_VMAS
+#define pin_user_pages(start, nr, flags, pages) pin_user_pages(start, nr, flags, pages, NULL)
+#endif
+
 /* Matters on arm64 only, since 6.9. */
 #ifndef VM_ALLOW_ANY_UNCACHED
 #define VM_ALLOW_ANY_UNCACHED VM_NONE

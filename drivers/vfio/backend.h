@@ -54,6 +54,9 @@ struct vfio_backend {
 	struct list_head node;
 };
 
+struct vm_area_struct;
+
+bool vfio_vma_is_linear(const struct vm_area_struct *vma);
 void vfio_register_backend(struct vfio_backend *backend);
 void vfio_unregister_backend(struct vfio_backend *backend);
 

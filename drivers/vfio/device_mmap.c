@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
+#include "backend.h"
 #include "vfio.h"
 
 #define WIPE_INTERVAL (HZ / 10)
@@ -138,6 +139,21 @@ int vfio_device_mmap(struct vfio_device *device, struct vm_area_struct *vma)
 	vma->vm_ops = &device_vm_ops;
 	return 0;
 }
+
+/**
+ * vfio_vma_is_linear - do all pages of a mapping follow from one?
+ * @vma: any mapping of a process
+ *
+ * A page that is the device's own, and not the dead page, lies in the device as far from all others
+ * of the mapping as in the mapping, whether these are in a page table or not.
+ *
+ * Context: mmap_lock held.
+ */
+bool vfio_vma_is_linear(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &device_vm_ops;
+}
+EXPORT_SYMBOL_NS_GPL(vfio_vma_is_linear, VFIO_NS);
 
 /**
  * vfio_device_unmap_all - replace all mappings of a device by its dead page

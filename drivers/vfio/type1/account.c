@@ -178,6 +178,23 @@ static void drop_later(struct type1_charge *charge)
 }
 
 /**
+ * charge_merge - make one charge of two
+ * @charge: gets what @other has
+ * @other: gone if they were merged
+ *
+ * Context: any; holds no lock.
+ * Return: false, and nothing has changed, if two users were charged.
+ */
+bool charge_merge(struct type1_charge *charge, struct type1_charge *other)
+{
+	if (charge->mm != other->mm)
+		return false;
+	charge->pages += other->pages;
+	charge_free(other);
+	return true;
+}
+
+/**
  * charge_drop - take a charge back
  * @charge: made by charge_new(); gone afterwards
  * @wait: wait for the mmap_lock of the caller, if that is who was charged

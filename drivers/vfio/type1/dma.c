@@ -61,8 +61,8 @@ static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mappi
 	mapping->mapped_runs = 0;
 }
 
-/* Give back what a mapping holds, of which nothing is mapped; @wait as for charge_drop(). */
-static void mapping_release(struct type1_mapping *mapping, bool wait)
+/* Unpin what a mapping holds, of which nothing is mapped. */
+static void mapping_unpin(struct type1_mapping *mapping)
 {
 	struct pinlog_cursor at = {};
 	struct pin_run run;
@@ -72,6 +72,12 @@ static void mapping_release(struct type1_mapping *mapping, bool wait)
 		cond_resched();
 	}
 	pinlog_free(&mapping->log);
+}
+
+/* Give back what a mapping holds, of which nothing is mapped; @wait as for charge_drop(). */
+static void mapping_release(struct type1_mapping *mapping, bool wait)
+{
+	mapping_unpin(mapping);
 	charge_drop(mapping->charge, wait);
 }
 
@@ -85,6 +91,54 @@ static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mappi
 	mapping_unmap(iommu, mapping);
 	up_read(&iommu->domains_lock);
 	mapping_release(mapping, true);
+}
+
+/* Unmap mappings in the order of their IOVAs: what has no hole is one piece to the IOMMU. */
+static void mappings_unmap_all(struct type1_iommu *iommu, const struct list_head *claimed)
+{
+	struct type1_mapping *mapping;
+	u64 start = 0, size = 0;
+
+	lockdep_assert_held(&iommu->domains_lock);
+
+	list_for_each_entry(mapping, claimed, claimed) {
+		if (size && (mapping->start != start + size || mapping->withdrawn_runs)) {
+			domains_unmap(iommu, start, size);
+			size = 0;
+		}
+		if (mapping->withdrawn_runs) {
+			mapping_unmap(iommu, mapping);
+			continue;
+		}
+		if (!size)
+			start = mapping->start;
+		size += mapping->mapped;
+		mapping->mapped = 0;
+		mapping->mapped_runs = 0;
+	}
+	if (size)
+		domains_unmap(iommu, start, size);
+}
+
+/* As mapping_drain() for many. Few of them were charged to different users. */
+static void mappings_drain(struct type1_iommu *iommu, const struct list_head *claimed)
+{
+	struct type1_charge *charge = NULL;
+	struct type1_mapping *mapping;
+
+	down_read(&iommu->domains_lock);
+	mappings_unmap_all(iommu, claimed);
+	up_read(&iommu->domains_lock);
+
+	list_for_each_entry(mapping, claimed, claimed) {
+		mapping_unpin(mapping);
+		if (charge && charge_merge(charge, mapping->charge))
+			continue;
+		if (charge)
+			charge_drop(charge, true);
+		charge = mapping->charge;
+	}
+	charge_drop(charge, true);
 }
 
 /* Move the mappings of a range to @claimed, and out of everybody else's reach. */
@@ -132,10 +186,7 @@ static u64 mappings_free(struct type1_iommu *iommu, struct list_head *claimed)
 	struct type1_mapping *mapping, *next;
 	u64 bytes = 0;
 
-	list_for_each_entry(mapping, claimed, claimed) {
-		mapping_drain(iommu, mapping);
-		bytes += mapping->last - mapping->start + 1;
-	}
+	mappings_drain(iommu, claimed);
 
 	mutex_lock(&iommu->lock);
 	list_for_each_entry(mapping, claimed, claimed)
@@ -143,8 +194,10 @@ static u64 mappings_free(struct type1_iommu *iommu, struct list_head *claimed)
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
 
-	list_for_each_entry_safe(mapping, next, claimed, claimed)
+	list_for_each_entry_safe(mapping, next, claimed, claimed) {
+		bytes += mapping->last - mapping->start + 1;
 		kfree(mapping);
+	}
 	return bytes;
 }
 
@@ -427,7 +480,7 @@ static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping
 	struct pinner pinner;
 	int ret;
 
-	walk = walk_alloc();
+	walk = walk_alloc(mapping->log.limit);
 	if (!walk)
 		return -ENOMEM;
 	walk_begin(walk, &mapping->log, mapping->start);
@@ -723,7 +776,7 @@ int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
 
 	if (RB_EMPTY_ROOT(&iommu->mappings))
 		return 0;
-	walk = walk_alloc();
+	walk = walk_alloc(WALK_BATCH);
 	if (!walk)
 		return -ENOMEM;
 

@@ -108,15 +108,22 @@ unsigned long domain_pgsizes(const struct type1_domain *domain)
 
 /**
  * walk_alloc - allocate a walk
+ * @runs: most runs that a log will have
  *
  * Context: may sleep.
  * Return: a walk to be begun by walk_begin() and freed by kfree(), or NULL.
  */
-struct type1_walk *walk_alloc(void)
+struct type1_walk *walk_alloc(unsigned long runs)
 {
+	unsigned int room = min(runs, WALK_BATCH);
+	struct type1_walk *walk;
+
 	if (vfio_should_fail())
 		return NULL;
-	return kmalloc(sizeof(struct type1_walk), GFP_KERNEL_ACCOUNT);
+	walk = kmalloc(struct_size(walk, sg, room), GFP_KERNEL);
+	if (walk)
+		walk->room = room;
+	return walk;
 }
 
 /**
@@ -134,7 +141,7 @@ void walk_begin(struct type1_walk *walk, const struct pinlog *log, u64 iova)
 	walk->passed = 0;
 	walk->iova = iova;
 	walk->size = 0;
-	sg_init_table(walk->sg, WALK_BATCH);
+	sg_init_table(walk->sg, walk->room);
 }
 
 /**
@@ -151,7 +158,7 @@ bool walk_next(struct type1_walk *walk, unsigned long runs)
 	walk->size = 0;
 	walk->nr = 0;
 
-	while (walk->passed < runs && walk->nr < WALK_BATCH) {
+	while (walk->passed < runs && walk->nr < walk->room) {
 		struct pinlog_cursor at = walk->at;
 		struct pin_run run;
 

@@ -7,14 +7,18 @@
  * there is no moment at which a pin has no owner. A chunk is small enough that a killed caller does
  * not notice it.
  *
+ * Pages of hugetlbfs are pinned once each and not once for each small page in them.
+ *
  * A mapping of a device's memory (a BAR, for transfers between devices) has no pages to pin: its
  * page frames are read from the user's page table. Nothing is held then, so only frames are
  * accepted that the kernel never uses as memory of its own, and the taker has to see to it that
  * they are still the user's when he maps them. All of such memory that lies together is one chunk:
- * it takes no room here, and large pages of the IOMMU can map it.
+ * it takes no room here, and large pages of the IOMMU can map it. Where the mapping is VFIO's own,
+ * one page tells where all the others are.
  */
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/pfn.h>
@@ -23,11 +27,15 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../backend.h"
 #include "../fault.h"
 #include "type1.h"
 
 /* Pages in a chunk: as many pointers as a page holds. */
 #define PIN_CHUNK (PAGE_SIZE / sizeof(struct page *))
+
+/* Pages of hugetlbfs in a chunk, which may have to be cleared first with mmap_lock held. */
+#define PIN_HUGE_CHUNK 64
 
 /* How often a page that cannot be pinned because it is on the move is tried. */
 #define PIN_TRIES 6
@@ -49,10 +57,12 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 		.vaddr = vaddr,
 		.left = pages,
 		.write = write,
+		.step = 1,
 	};
 	if (vfio_should_fail())
 		return -ENOMEM;
-	pinner->pages = kmalloc_array(PIN_CHUNK, sizeof(*pinner->pages), GFP_KERNEL_ACCOUNT);
+	pinner->room = min(pages, PIN_CHUNK);
+	pinner->pages = kmalloc_array(pinner->room, sizeof(*pinner->pages), GFP_KERNEL);
 	return pinner->pages ? 0 : -ENOMEM;
 }
 
@@ -65,7 +75,8 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 void pinner_exit(struct pinner *pinner)
 {
 	if (pinner->pinned)
-		unpin_user_pages(pinner->pages + pinner->taken, pinner->nr - pinner->taken);
+		unpin_user_pages(pinner->pages + pinner->taken / pinner->step,
+				 (pinner->nr - pinner->taken) / pinner->step);
 	kfree(pinner->pages);
 }
 
@@ -93,6 +104,61 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
 	}
 	pr_warn_ratelimited("%s[%d]: the page at %#lx could not be moved to where it can stay\n",
 			    current->comm, task_tgid_nr(current), pinner->vaddr);
+	return ret;
+}
+
+/*
+ * As pin_huge(), in one mapping, which does not change while mmap_lock is held. No page of
+ * hugetlbfs is ever mapped in part there, nor split, so who holds a piece of it holds all.
+ */
+static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, unsigned long addr)
+{
+	/* What the process would have to wait for is left to pin_memory(), which holds no lock. */
+	unsigned int flags = FOLL_LONGTERM | FOLL_NOWAIT | (pinner->write ? FOLL_WRITE : 0);
+	unsigned long size = vma_kernel_pagesize(vma);
+	unsigned long nr, i;
+
+	mmap_assert_locked(pinner->mm);
+
+	nr = min(pinner->left << PAGE_SHIFT, vma->vm_end - addr) / size;
+	nr = min3(nr, (unsigned long)pinner->room, (unsigned long)PIN_HUGE_CHUNK);
+	if (!IS_ALIGNED(addr, size))
+		return 0;
+	for (i = 0; i < nr; i++) {
+		if (pin_user_pages(addr + i * size, 1, flags, &pinner->pages[i]) != 1)
+			break;
+		/* Whoever wants to change the address space need not wait for the whole chunk. */
+		if (mmap_lock_is_contended(pinner->mm)) {
+			i++;
+			break;
+		}
+	}
+	pinner->step = size >> PAGE_SHIFT;
+	return i * pinner->step;
+}
+
+/*
+ * Pin whole pages of hugetlbfs; how many small pages that makes, 0 if there is none or if it takes
+ * more to get it, or an error.
+ */
+static long pin_huge(struct pinner *pinner)
+{
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	long ret = 0;
+
+	if (pinner->vaddr < pinner->ordinary || !IS_ALIGNED(pinner->vaddr, PMD_SIZE) ||
+	    pinner->left < PMD_SIZE >> PAGE_SHIFT)
+		return 0;
+	if (mmap_read_lock_killable(pinner->mm))
+		return -EINTR;
+	addr = untagged_addr_remote(pinner->mm, pinner->vaddr);
+	vma = vma_lookup(pinner->mm, addr);
+	if (vma && is_vm_hugetlb_page(vma))
+		ret = pin_huge_locked(pinner, vma, addr);
+	else if (vma)
+		pinner->ordinary = pinner->vaddr - addr + vma->vm_end;
+	mmap_read_unlock(pinner->mm);
 	return ret;
 }
 
@@ -134,40 +200,43 @@ static int device_frame(struct pinner *pinner, struct vm_area_struct *vma, unsig
 }
 
 /* As device_memory(), once, with mmap_lock held. */
-static long device_memory_locked(struct pinner *pinner, unsigned int nr)
+static long device_memory_locked(struct pinner *pinner)
 {
 	unsigned long addr = untagged_addr_remote(pinner->mm, pinner->vaddr);
 	struct vm_area_struct *vma = vma_lookup(pinner->mm, addr);
-	unsigned long pfn;
-	long i;
+	unsigned long nr, i, pfn;
 	int ret;
 
 	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
 		return -EFAULT;
 
-	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
-	for (i = 0; i < nr; i++) {
+	ret = device_frame(pinner, vma, addr, &pinner->pfn);
+	if (ret)
+		return ret;
+
+	nr = min(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT);
+	nr = min(nr, RUN_PAGES_MAX);
+	if (vfio_vma_is_linear(vma))
+		return nr;
+
+	for (i = 1; i < nr; i++) {
 		cond_resched();
 		ret = device_frame(pinner, vma, addr + i * PAGE_SIZE, &pfn);
-		if (ret)
-			return i ? i : ret;
-		if (!i)
-			pinner->pfn = pfn;
-		else if (pfn != pinner->pfn + i)
+		if (ret || pfn != pinner->pfn + i)
 			break;
 	}
 	return i;
 }
 
-/* Find up to @nr contiguous pages of a device; how many, or an error. */
-static long device_memory(struct pinner *pinner, unsigned int nr)
+/* Find contiguous pages of a device; how many, or an error. */
+static long device_memory(struct pinner *pinner)
 {
 	long ret;
 
 	do {
 		if (fatal_signal_pending(current) || mmap_read_lock_killable(pinner->mm))
 			return -EINTR;
-		ret = device_memory_locked(pinner, nr);
+		ret = device_memory_locked(pinner);
 		mmap_read_unlock(pinner->mm);
 	} while (ret == -EAGAIN);
 	return ret;
@@ -189,14 +258,18 @@ int pinner_chunk(struct pinner *pinner)
 	cond_resched();
 	pinner->nr = 0;
 	pinner->taken = 0;
-	pinner->pinned = true;
 
 	if (vfio_should_fail())
 		return -ENOMEM;
-	ret = pin_memory(pinner, min(pinner->left, PIN_CHUNK));
+	pinner->pinned = true;
+	ret = pin_huge(pinner);
+	if (!ret) {
+		pinner->step = 1;
+		ret = pin_memory(pinner, min_t(unsigned long, pinner->left, pinner->room));
+	}
 	if (ret == -EFAULT) {
 		pinner->pinned = false;
-		ret = device_memory(pinner, min(pinner->left, RUN_PAGES_MAX));
+		ret = device_memory(pinner);
 	}
 	if (ret < 0)
 		return ret;
@@ -217,23 +290,40 @@ int pinner_chunk(struct pinner *pinner)
  */
 bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 {
-	unsigned int i = pinner->taken;
+	unsigned long step = pinner->step, i = pinner->taken / step, end = pinner->nr / step;
+	unsigned long next;
 
-	if (i == pinner->nr)
+	if (pinner->taken == pinner->nr)
 		return false;
 
 	run->pinned = pinner->pinned;
+	run->huge = pinner->pinned && step > 1;
 	run->withdrawn = false;
-	run->pages = 1;
 	if (!pinner->pinned) {
-		run->pfn = pinner->pfn + i;
-		run->pages = pinner->nr - i;
+		run->pfn = pinner->pfn + pinner->taken;
+		run->pages = pinner->nr - pinner->taken;
 		return true;
 	}
 	run->pfn = page_to_pfn(pinner->pages[i]);
-	while (++i < pinner->nr && page_to_pfn(pinner->pages[i]) == run->pfn + run->pages)
-		run->pages++;
+	next = run->pfn + step;
+	while (++i < end && page_to_pfn(pinner->pages[i]) == next)
+		next += step;
+	run->pages = next - run->pfn;
 	return true;
+}
+
+/* A page of hugetlbfs is pinned where it begins, and keeps its size as long as it is. */
+static void unpin_huge(const struct pin_run *run, bool dirty)
+{
+	unsigned long pfn = run->pfn, step;
+
+	for (; pfn < run->pfn + run->pages; pfn += step) {
+		struct page *page = pfn_to_page(pfn);
+
+		step = compound_nr(page);
+		unpin_user_page_range_dirty_lock(page, 1, dirty);
+		cond_resched();
+	}
 }
 
 /**
@@ -244,7 +334,7 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
  */
 void pinner_back(struct pinner *pinner)
 {
-	pinner->vaddr -= (unsigned long)pinner->nr << PAGE_SHIFT;
+	pinner->vaddr -= pinner->nr << PAGE_SHIFT;
 	pinner->left += pinner->nr;
 	pinner->nr = 0;
 }
@@ -258,6 +348,8 @@ void pinner_back(struct pinner *pinner)
  */
 void unpin_run(const struct pin_run *run, bool dirty)
 {
-	if (run->pinned)
+	if (run->huge)
+		unpin_huge(run, dirty);
+	else if (run->pinned)
 		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->pages, dirty);
 }

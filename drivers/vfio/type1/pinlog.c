@@ -21,7 +21,8 @@
 
 /* Page frames of 52-bit physical addresses; a length up to RUN_PAGES_MAX. */
 #define RUN_PFN		GENMASK_ULL(39, 0)
-#define RUN_PAGES	GENMASK_ULL(61, 40)
+#define RUN_PAGES	GENMASK_ULL(60, 40)
+#define RUN_HUGE	BIT_ULL(61)
 #define RUN_WITHDRAWN	BIT_ULL(62)
 #define RUN_PINNED	BIT_ULL(63)
 
@@ -39,7 +40,7 @@ struct pinlog_chunk {
 static u64 run_pack(const struct pin_run *run)
 {
 	return FIELD_PREP(RUN_PFN, run->pfn) | FIELD_PREP(RUN_PAGES, run->pages) |
-	       FIELD_PREP(RUN_PINNED, run->pinned);
+	       FIELD_PREP(RUN_PINNED, run->pinned) | FIELD_PREP(RUN_HUGE, run->huge);
 }
 
 static struct pin_run run_unpack(u64 packed)
@@ -48,6 +49,7 @@ static struct pin_run run_unpack(u64 packed)
 		.pfn = FIELD_GET(RUN_PFN, packed),
 		.pages = FIELD_GET(RUN_PAGES, packed),
 		.pinned = FIELD_GET(RUN_PINNED, packed),
+		.huge = FIELD_GET(RUN_HUGE, packed),
 		.withdrawn = FIELD_GET(RUN_WITHDRAWN, packed),
 	};
 }
@@ -118,7 +120,7 @@ static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
 		return false;
 
 	last = run_unpack(chunk->runs[chunk->nr - 1]);
-	if (!last.pinned || last.pfn + last.pages != run->pfn ||
+	if (!last.pinned || last.huge != run->huge || last.pfn + last.pages != run->pfn ||
 	    last.pages + run->pages > RUN_PAGES_MAX)
 		return false;
 	last.pages += run->pages;

@@ -80,14 +80,16 @@ struct type1_charge {
 /**
  * struct pin_run - physically contiguous pages
  * @pfn: the first page frame
- * @pages: number of pages
+ * @pages: number of pages, RUN_PAGES_MAX at most
  * @pinned: they are memory and we hold a pin on each; else they are lent, and we hold nothing
+ * @huge: they are whole pages of hugetlbfs, and the pin is on the first frame of each of these
  * @withdrawn: they were lent, and are mapped no more
  */
 struct pin_run {
 	unsigned long pfn;
 	unsigned long pages;
 	bool pinned;
+	bool huge;
 	bool withdrawn;
 };
 
@@ -100,10 +102,13 @@ struct pin_run {
  * @vaddr: first address that is not in a chunk yet
  * @left: pages from there to the end
  * @write: devices will write
- * @pages: the pages of a chunk of memory
+ * @ordinary: below this address no memory of hugetlbfs is expected; only a hint
+ * @pages: what is pinned of a chunk of memory
+ * @room: entries of @pages
+ * @pinned: the chunk is memory and was pinned; else it is a device's
+ * @step: pages for each entry of @pages; more than one: of hugetlbfs
  * @nr: pages in the chunk
  * @taken: pages of the chunk that have found another owner
- * @pinned: the chunk is memory and was pinned; else it is a device's
  * @pfn: first page frame of a device's chunk
  */
 struct pinner {
@@ -111,10 +116,13 @@ struct pinner {
 	unsigned long vaddr;
 	unsigned long left;
 	bool write;
+	unsigned long ordinary;
 	struct page **pages;
-	unsigned int nr;
-	unsigned int taken;
+	unsigned int room;
 	bool pinned;
+	unsigned long step;
+	unsigned long nr;
+	unsigned long taken;
 	unsigned long pfn;
 };
 
@@ -158,6 +166,7 @@ struct pinlog_cursor {
  * @size: bytes of the batch
  * @nr: runs of memory in the batch, in @sg; 0: it is one run of a device, in @run
  * @run: see @nr
+ * @room: entries of @sg
  * @sg: see @nr
  */
 struct type1_walk {
@@ -168,7 +177,8 @@ struct type1_walk {
 	size_t size;
 	unsigned int nr;
 	struct pin_run run;
-	struct scatterlist sg[WALK_BATCH];
+	unsigned int room;
+	struct scatterlist sg[];
 };
 
 /**
@@ -305,6 +315,7 @@ int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 /* account.c */
 struct type1_charge *charge_new(void);
 int charge_add(struct type1_charge *charge, unsigned long pages);
+bool charge_merge(struct type1_charge *charge, struct type1_charge *other);
 void charge_drop(struct type1_charge *charge, bool wait);
 void charges_exit(void);
 
@@ -327,7 +338,7 @@ void pinlog_withdraw(const struct pinlog_cursor *at);
 struct type1_domain *domain_create(struct iommu_group *iommu_group);
 void domain_destroy(struct type1_domain *domain);
 unsigned long domain_pgsizes(const struct type1_domain *domain);
-struct type1_walk *walk_alloc(void);
+struct type1_walk *walk_alloc(unsigned long runs);
 void walk_begin(struct type1_walk *walk, const struct pinlog *log, u64 iova);
 bool walk_next(struct type1_walk *walk, unsigned long runs);
 int domain_map(struct type1_domain *domain, struct type1_walk *walk, int prot);

@@ -221,6 +221,13 @@ int log_open(void);
 bool log_find(int log, const char * const *texts, size_t count, char *line, size_t size);
 bool log_has(int log, const char *text);
 
+/* calls.c */
+int calls_open(const char * const *functions, size_t count);
+bool calls_known(const char *function);
+void calls_reset(void);
+int calls_made(const char *function);
+void calls_close(void);
+
 /* uevent.c */
 int uevent_open(void);
 int uevent_wait(int socket, const char * const *strings);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a map and an unmap cost, without a clock: how often they make the calls that are expensive.
+ * Each IOTLB synchronisation is a round trip to the IOMMU, each question for a physical address a
+ * walk of a page table, and each pin locks and counts.
+ */
+#include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+
+#include "lib/check.h"
+
+#define IOVA		(64 * MIB)
+#define HUGE		(2 * MIB)
+#define ADJACENT	64
+
+static const char * const functions[] = {
+	"iommu_iova_to_phys", "iommu_map", "iommu_map_sg", "iommu_unmap", "iommu_unmap_fast",
+	"intel_iommu_tlb_sync", "pin_user_pages", "pin_user_pages_fast",
+	"unpin_user_page_range_dirty_lock",
+};
+
+#define NR_FUNCTIONS (sizeof(functions) / sizeof(*functions))
+
+FIXTURE(calls)
+{
+	struct client c;
+	struct client bar;
+	struct memory m;
+};
+
+FIXTURE_SETUP(calls)
+{
+	self->bar.container = -1;
+	self->bar.group = -1;
+	self->bar.device = -1;
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	if (calls_open(functions, NR_FUNCTIONS))
+		SKIP(return, "no kprobe events here: %s", strerror(errno));
+}
+
+FIXTURE_TEARDOWN(calls)
+{
+	calls_close();
+	client_close(&self->bar);
+	memory_free(&self->m);
+	client_close(&self->c);
+}
+
+#define EXPECT_CALLS(count, function) do {				\
+	const char *_function = (function);				\
+	int _calls = calls_made(_function), _want = (count);		\
+									\
+	EXPECT_EQ(_want, _calls)					\
+		TH_LOG("%s: %d calls, must be %d", _function, _calls, _want); \
+} while (0)
+
+/* Nobody asks the IOMMU where memory is that we put there ourselves. */
+#define EXPECT_NO_QUESTION() EXPECT_CALLS(0, "iommu_iova_to_phys")
+
+#define EXPECT_ONE_UNMAP() do {						\
+	EXPECT_CALLS(1, "iommu_unmap_fast");				\
+	EXPECT_CALLS(0, "iommu_unmap");					\
+	if (calls_known("intel_iommu_tlb_sync"))			\
+		EXPECT_CALLS(1, "intel_iommu_tlb_sync");		\
+	EXPECT_NO_QUESTION();						\
+} while (0)
+
+static int memory_touched(struct memory *m, enum memory_kind kind, size_t size,
+			  const struct client *owner)
+{
+	if (memory_open(m, kind, size, owner))
+		return -1;
+	memset(m->at, 1, size);
+	return 0;
+}
+
+/* Small pages: one call pins them all and one maps them. */
+TEST_F(calls, small_pages)
+{
+	const size_t size = 16 * PAGE;
+
+	ASSERT_OK(memory_touched(&self->m, ANONYMOUS, size, NULL));
+	calls_reset();
+	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
+	EXPECT_CALLS(1, "pin_user_pages_fast");
+	EXPECT_CALLS(1, "iommu_map_sg");
+	EXPECT_CALLS(0, "iommu_map");
+	EXPECT_NO_QUESTION();
+
+	calls_reset();
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	EXPECT_ONE_UNMAP();
+}
+
+/* Pages of hugetlbfs: one pin for each. */
+TEST_F(calls, hugetlb)
+{
+	const int count = 4;
+	const size_t size = count * HUGE;
+
+	ASSERT_OK(memory_touched(&self->m, HUGETLB, size, NULL));
+	calls_reset();
+	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
+	EXPECT_CALLS(count, "pin_user_pages");
+	EXPECT_CALLS(0, "pin_user_pages_fast");
+	EXPECT_CALLS(1, "iommu_map_sg");
+	EXPECT_NO_QUESTION();
+
+	calls_reset();
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	EXPECT_CALLS(count, "unpin_user_page_range_dirty_lock");
+	EXPECT_ONE_UNMAP();
+}
+
+/* Many mappings without a hole between them are unmapped as one. */
+TEST_F(calls, adjacent_mappings)
+{
+	ASSERT_OK(memory_touched(&self->m, ANONYMOUS, ADJACENT * PAGE, NULL));
+	for (int i = 0; i < ADJACENT; i++)
+		ASSERT_OK(dma_map_rw(self->c.container, self->m.at + i * PAGE, IOVA + i * PAGE,
+				     PAGE));
+	calls_reset();
+	EXPECT_EQ((long long)(ADJACENT * PAGE),
+		  dma_unmap(self->c.container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
+	EXPECT_ONE_UNMAP();
+	EXPECT_CALLS(ADJACENT, "unpin_user_page_range_dirty_lock");
+}
+
+/* A BAR is mapped in one step, however large. */
+TEST_F(calls, bar)
+{
+	const size_t size = 64 * MIB;
+
+	if (!join_or_skip(_metadata, &self->bar, &self->c, IVSHMEM, 0))
+		return;
+	ASSERT_OK(config_command(&self->bar, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(memory_open(&self->m, BAR, size, &self->bar));
+	calls_reset();
+	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
+	EXPECT_CALLS(1, "iommu_map");
+	EXPECT_CALLS(0, "iommu_map_sg");
+	EXPECT_NO_QUESTION();
+
+	calls_reset();
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	EXPECT_CALLS(0, "unpin_user_page_range_dirty_lock");
+	EXPECT_ONE_UNMAP();
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU, IVSHMEM };
+
+	return vfio_test_main(argc, argv, needs, 2);
+}
