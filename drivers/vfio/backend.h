@@ -7,8 +7,8 @@
  * held for reading around @extension and for writing around @attach and @detach, which so are
  * alone, and which do not wait for the user. Nor does @withdraw, which may come at any time. @ioctl
  * may: it is called with a reference to the instance and without a lock, so a group may come or go
- * meanwhile. With its last group the
- * instance ends its work, and it is released when no ioctl is under way any more.
+ * meanwhile. With its last group the instance ends its work, and it is released when no ioctl is
+ * under way any more.
  */
 #ifndef _VFIO_BACKEND_H
 #define _VFIO_BACKEND_H

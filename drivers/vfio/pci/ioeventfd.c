@@ -4,7 +4,7 @@
  *
  * An ioeventfd writes a fixed value to a fixed place when its eventfd is signalled: in the context
  * of whoever signals if memory_lock is free. Else the write is late, and a work of the device makes
- * all late writes once it has the lock: however many there are, one device keeps one worker waiting.
+ * all late writes once it has the lock: one device keeps one worker waiting.
  *
  * The list of them is guarded by ioeventfds_lock; an entry does not change once its hook is in
  * place, but for its place among the late ones, so callbacks need only memory_lock and late_lock.

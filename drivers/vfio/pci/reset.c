@@ -18,8 +18,8 @@
  * The PCI core tells us of each reset through the error handlers at the end, of our own ones too:
  * then resetter says that the window is already open. Somebody else's reset has the window from
  * reset_prepare() to reset_done(): users' accesses wait. Recovery from a fatal error may end
- * without a word, so no lock is held over it: the function is frozen, accesses fail and so do resets
- * by its user, until it has resumed or is opened anew.
+ * without a word, so no lock is held over it: the function is frozen, accesses fail and so do
+ * resets by its user, until it has resumed or is opened anew.
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -49,8 +49,8 @@ static unsigned long reset_deadline(void)
 }
 
 /*
- * Inside the window: what every reset begins and ends with. A function whose link is recovering from
- * an error is left alone.
+ * Inside the window: what every reset begins and ends with. A function whose link is recovering
+ * from an error is left alone.
  */
 static int reset_enter(struct vfio_pci_device *vpci)
 {

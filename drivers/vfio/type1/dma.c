@@ -49,7 +49,7 @@ static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mappi
 
 	/* From hole to hole. */
 	while (mapping->mapped && left && pinlog_next(&mapping->log, &at, &run)) {
-		if (run.withdrawn) {
+		if (run.kind == PIN_WITHDRAWN) {
 			mapping_unmap_part(iommu, mapping, offset, end);
 			offset = end + (run.pages << PAGE_SHIFT);
 			left--;
@@ -102,7 +102,8 @@ static void mappings_unmap_all(struct type1_iommu *iommu, const struct list_head
 	lockdep_assert_held(&iommu->domains_lock);
 
 	list_for_each_entry(mapping, claimed, claimed) {
-		if (size && (mapping->start != start + size || mapping->withdrawn_runs)) {
+		if (size && (mapping->start != start + size || !mapping->mapped ||
+			     mapping->withdrawn_runs)) {
 			domains_unmap(iommu, start, size);
 			size = 0;
 		}
@@ -263,7 +264,7 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 	u64 iova = mapping->start;
 
 	for (; left && pinlog_next(&mapping->log, &at, &run); left--) {
-		if (!run.pinned && !run.withdrawn &&
+		if (run.kind == PIN_LENT &&
 		    run.pfn <= last && run.pfn + run.pages > first) {
 			domains_unmap(iommu, iova, run.pages << PAGE_SHIFT);
 			pinlog_withdraw(&at);
@@ -468,7 +469,7 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 	ret = pinner_chunk(pinner);
 	if (ret)
 		return ret;
-	if (pinner->pinned)
+	if (pinner->kind != PIN_LENT)
 		return mapping_add_memory(iommu, mapping, walk, pinner);
 	return mapping_add_lent(iommu, mapping, walk, pinner, withdrawals);
 }

@@ -165,12 +165,12 @@ bool walk_next(struct type1_walk *walk, unsigned long runs)
 		if (!pinlog_next(walk->log, &at, &run))
 			break;
 		/* Memory of a device has no struct page, which a scatterlist needs. */
-		if (!run.pinned && walk->nr)
+		if (!run_is_memory(&run) && walk->nr)
 			break;
 		walk->at = at;
 		walk->passed++;
 		walk->size += run.pages << PAGE_SHIFT;
-		if (!run.pinned) {
+		if (!run_is_memory(&run)) {
 			walk->run = run;
 			break;
 		}
@@ -233,7 +233,7 @@ int domain_map(struct type1_domain *domain, struct type1_walk *walk, int prot)
 	if (vfio_should_fail())
 		return -ENOMEM;
 	if (!walk->nr) {
-		if (walk->run.withdrawn)
+		if (walk->run.kind == PIN_WITHDRAWN)
 			return 0;
 		phys = PFN_PHYS(walk->run.pfn);
 		if (by_page)

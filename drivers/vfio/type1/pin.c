@@ -74,7 +74,7 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
  */
 void pinner_exit(struct pinner *pinner)
 {
-	if (pinner->pinned)
+	if (pinner->kind != PIN_LENT)
 		unpin_user_pages(pinner->pages + pinner->taken / pinner->step,
 				 (pinner->nr - pinner->taken) / pinner->step);
 	kfree(pinner->pages);
@@ -113,7 +113,7 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
  */
 static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, unsigned long addr)
 {
-	/* What the process would have to wait for is left to pin_memory(), which holds no lock. */
+	/* What the process has to wait for is left to pin_memory(), which does that without a lock. */
 	unsigned int flags = FOLL_LONGTERM | FOLL_NOWAIT | (pinner->write ? FOLL_WRITE : 0);
 	unsigned long size = vma_kernel_pagesize(vma);
 	unsigned long nr, i;
@@ -214,11 +214,9 @@ static long device_memory_locked(struct pinner *pinner)
 	if (ret)
 		return ret;
 
-	nr = min(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT);
-	nr = min(nr, RUN_PAGES_MAX);
+	nr = min3(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT, RUN_PAGES_MAX);
 	if (vfio_vma_is_linear(vma))
 		return nr;
-
 	for (i = 1; i < nr; i++) {
 		cond_resched();
 		ret = device_frame(pinner, vma, addr + i * PAGE_SIZE, &pfn);
@@ -261,14 +259,15 @@ int pinner_chunk(struct pinner *pinner)
 
 	if (vfio_should_fail())
 		return -ENOMEM;
-	pinner->pinned = true;
+	pinner->kind = PIN_HUGE;
 	ret = pin_huge(pinner);
 	if (!ret) {
+		pinner->kind = PIN_PAGES;
 		pinner->step = 1;
 		ret = pin_memory(pinner, min_t(unsigned long, pinner->left, pinner->room));
 	}
 	if (ret == -EFAULT) {
-		pinner->pinned = false;
+		pinner->kind = PIN_LENT;
 		ret = device_memory(pinner);
 	}
 	if (ret < 0)
@@ -296,10 +295,8 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	if (pinner->taken == pinner->nr)
 		return false;
 
-	run->pinned = pinner->pinned;
-	run->huge = pinner->pinned && step > 1;
-	run->withdrawn = false;
-	if (!pinner->pinned) {
+	run->kind = pinner->kind;
+	if (run->kind == PIN_LENT) {
 		run->pfn = pinner->pfn + pinner->taken;
 		run->pages = pinner->nr - pinner->taken;
 		return true;
@@ -312,7 +309,7 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	return true;
 }
 
-/* A page of hugetlbfs is pinned where it begins, and keeps its size as long as it is. */
+/* A page of hugetlbfs holds the pin where it begins, and says how large it is as long as it does. */
 static void unpin_huge(const struct pin_run *run, bool dirty)
 {
 	unsigned long pfn = run->pfn, step;
@@ -348,8 +345,8 @@ void pinner_back(struct pinner *pinner)
  */
 void unpin_run(const struct pin_run *run, bool dirty)
 {
-	if (run->huge)
+	if (run->kind == PIN_HUGE)
 		unpin_huge(run, dirty);
-	else if (run->pinned)
+	else if (run->kind == PIN_PAGES)
 		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn), run->pages, dirty);
 }

@@ -19,12 +19,10 @@
 #include "../fault.h"
 #include "type1.h"
 
-/* Page frames of 52-bit physical addresses; a length up to RUN_PAGES_MAX. */
+/* Page frames of 52-bit physical addresses, lengths up to RUN_PAGES_MAX. */
 #define RUN_PFN		GENMASK_ULL(39, 0)
-#define RUN_PAGES	GENMASK_ULL(60, 40)
-#define RUN_HUGE	BIT_ULL(61)
-#define RUN_WITHDRAWN	BIT_ULL(62)
-#define RUN_PINNED	BIT_ULL(63)
+#define RUN_PAGES	GENMASK_ULL(61, 40)
+#define RUN_KIND	GENMASK_ULL(63, 62)
 
 struct pinlog_chunk {
 	struct pinlog_chunk *next;
@@ -40,7 +38,7 @@ struct pinlog_chunk {
 static u64 run_pack(const struct pin_run *run)
 {
 	return FIELD_PREP(RUN_PFN, run->pfn) | FIELD_PREP(RUN_PAGES, run->pages) |
-	       FIELD_PREP(RUN_PINNED, run->pinned) | FIELD_PREP(RUN_HUGE, run->huge);
+	       FIELD_PREP(RUN_KIND, run->kind);
 }
 
 static struct pin_run run_unpack(u64 packed)
@@ -48,9 +46,7 @@ static struct pin_run run_unpack(u64 packed)
 	return (struct pin_run){
 		.pfn = FIELD_GET(RUN_PFN, packed),
 		.pages = FIELD_GET(RUN_PAGES, packed),
-		.pinned = FIELD_GET(RUN_PINNED, packed),
-		.huge = FIELD_GET(RUN_HUGE, packed),
-		.withdrawn = FIELD_GET(RUN_WITHDRAWN, packed),
+		.kind = FIELD_GET(RUN_KIND, packed),
 	};
 }
 
@@ -116,11 +112,11 @@ static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
 	struct pinlog_chunk *chunk = log->last;
 	struct pin_run last;
 
-	if (!run->pinned || !chunk || !chunk->nr)
+	if (run->kind == PIN_LENT || !chunk || !chunk->nr)
 		return false;
 
 	last = run_unpack(chunk->runs[chunk->nr - 1]);
-	if (!last.pinned || last.huge != run->huge || last.pfn + last.pages != run->pfn ||
+	if (last.kind != run->kind || last.pfn + last.pages != run->pfn ||
 	    last.pages + run->pages > RUN_PAGES_MAX)
 		return false;
 	last.pages += run->pages;
@@ -183,5 +179,7 @@ bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_
  */
 void pinlog_withdraw(const struct pinlog_cursor *at)
 {
-	at->chunk->runs[at->index - 1] |= RUN_WITHDRAWN;
+	u64 *packed = &at->chunk->runs[at->index - 1];
+
+	*packed = (*packed & ~RUN_KIND) | FIELD_PREP(RUN_KIND, PIN_WITHDRAWN);
 }

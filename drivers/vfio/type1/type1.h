@@ -78,23 +78,39 @@ struct type1_charge {
 };
 
 /**
+ * enum pin_kind - what is held of pages
+ * @PIN_LENT: nothing; they are a device's
+ * @PIN_PAGES: a pin on each of them
+ * @PIN_HUGE: they are whole pages of hugetlbfs, and a pin on the first frame of each
+ * @PIN_WITHDRAWN: nothing; they were lent, and are mapped no more
+ */
+enum pin_kind {
+	PIN_LENT,
+	PIN_PAGES,
+	PIN_HUGE,
+	PIN_WITHDRAWN,
+};
+
+/**
  * struct pin_run - physically contiguous pages
  * @pfn: the first page frame
  * @pages: number of pages, RUN_PAGES_MAX at most
- * @pinned: they are memory and we hold a pin on each; else they are lent, and we hold nothing
- * @huge: they are whole pages of hugetlbfs, and the pin is on the first frame of each of these
- * @withdrawn: they were lent, and are mapped no more
+ * @kind: what is held of them
  */
 struct pin_run {
 	unsigned long pfn;
 	unsigned long pages;
-	bool pinned;
-	bool huge;
-	bool withdrawn;
+	enum pin_kind kind;
 };
 
-/* The longest run: it fits into a scatterlist entry. */
-#define RUN_PAGES_MAX ((1UL << 31) >> PAGE_SHIFT)
+/* Else a device's, for which there need be no struct page. */
+static inline bool run_is_memory(const struct pin_run *run)
+{
+	return run->kind == PIN_PAGES || run->kind == PIN_HUGE;
+}
+
+/* A length that fits into a scatterlist entry. */
+#define RUN_PAGES_MAX	((1UL << 31) >> PAGE_SHIFT)
 
 /**
  * struct pinner - a walk over user memory that pins it, a chunk at a time
@@ -105,8 +121,8 @@ struct pin_run {
  * @ordinary: below this address no memory of hugetlbfs is expected; only a hint
  * @pages: what is pinned of a chunk of memory
  * @room: entries of @pages
- * @pinned: the chunk is memory and was pinned; else it is a device's
- * @step: pages for each entry of @pages; more than one: of hugetlbfs
+ * @kind: what the chunk is
+ * @step: pages for each entry of @pages
  * @nr: pages in the chunk
  * @taken: pages of the chunk that have found another owner
  * @pfn: first page frame of a device's chunk
@@ -119,7 +135,7 @@ struct pinner {
 	unsigned long ordinary;
 	struct page **pages;
 	unsigned int room;
-	bool pinned;
+	enum pin_kind kind;
 	unsigned long step;
 	unsigned long nr;
 	unsigned long taken;

@@ -748,8 +748,8 @@ TEST_F_TIMEOUT(edu, msi_soak, 3600)
 }
 
 /*
- * A line that is up fires until it is down, whatever becomes of its eventfd and its mask: exchanged,
- * masked and unmasked, torn down and set up again. So each time at least one event comes.
+ * A line that is up fires until it is down, whatever becomes of its eventfd and its mask:
+ * exchanged, masked and unmasked, torn down and set up again. So each time at least one event comes.
  */
 static void *change_intx_until_stopped(void *data)
 {
