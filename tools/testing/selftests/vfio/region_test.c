@@ -539,7 +539,7 @@ TEST_F(alias, refused)
 
 	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++)
 		EXPECT_ERRNO(EINVAL, region_alias(self->c.device, indexes[i], VFIO_REGION_ALIAS_WC,
-					       &alias));
+						  &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 0, &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 2, &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 3, &alias));
