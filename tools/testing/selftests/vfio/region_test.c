@@ -538,8 +538,8 @@ TEST_F(alias, refused)
 	__u32 alias;
 
 	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++)
-		EXPECT_ERRNO(EINVAL, region_alias(self->c.device, indexes[i],
-						  VFIO_REGION_ALIAS_WC, &alias));
+		EXPECT_ERRNO(EINVAL, region_alias(self->c.device, indexes[i], VFIO_REGION_ALIAS_WC,
+						  &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 0, &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 2, &alias));
 	EXPECT_ERRNO(EINVAL, region_alias(self->c.device, BAR, 3, &alias));

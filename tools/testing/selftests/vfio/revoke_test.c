@@ -123,7 +123,7 @@ TEST_F(owner, mapping_of_child)
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
 }
 
-/* So does every view of a BAR, in this process and in a child, and the rest of the BAR. */
+/* So does every view of a BAR, in this process and in a child. */
 TEST(alias_is_dead)
 {
 	__u32 *plain, *combining, alias;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ways in which a device is wanted back other than an unbind of its own: its VF is switched
- * off, its PF's driver goes, its driver's module goes. Its users are stuck: one sleeps, one is stopped.
+ * off, its PF's driver goes, its driver's module goes. Its users are stuck: one sleeps, one is
+ * stopped.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
