@@ -30,7 +30,9 @@
  * device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
- * under it when it recovers from an error: there memory_lock is only tried for.
+ * under it when it recovers from an error: there memory_lock is only tried for. (A device that sleeps
+ * is woken there before, which waits for memory_lock: a debt, though whoever has the lock then keeps
+ * the device awake.)
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.

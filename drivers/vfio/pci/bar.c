@@ -25,8 +25,10 @@ static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command)
 	const struct resource *res = &vpci->pdev->resource[PCI_ROM_RESOURCE];
 	void __iomem *io = NULL;
 
+	if (READ_ONCE(vpci->frozen))
+		return NULL;
 	*command = vfio_pci_decode_begin(vpci);
-	if (!vpci->asleep && vpci->pdev->current_state == PCI_D0 &&
+	if (!vpci->asleep && !vpci->frozen && vpci->pdev->current_state == PCI_D0 &&
 	    !pci_enable_rom(vpci->pdev)) {
 		io = ioremap(res->start, resource_size(res));
 		if (!io)
@@ -234,6 +236,9 @@ ssize_t vfio_pci_bar_clip(const struct vfio_pci_device *vpci, unsigned int bar, 
 /* Has the device's attention: memory_lock, given back by up_read(). */
 static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *bar)
 {
+	/* Before the lock, which the recovery from an error needs, and for ports as well. */
+	if (READ_ONCE(vpci->frozen))
+		return -EIO;
 	if (fatal_signal_pending(current) || down_read_killable(&vpci->memory_lock))
 		return -EINTR;
 	if (!bar->ports && !vfio_pci_memory_enabled(vpci)) {

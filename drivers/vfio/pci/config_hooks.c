@@ -66,8 +66,11 @@ static void command_write(struct vfio_pci_device *vpci, u16 changed, u16 wanted)
 	}
 
 	vfio_pci_quiesce(vpci);
-	if (decode & ~vfio_pci_command_update(vpci, 0, 0))
+	if (decode & ~vfio_pci_command_update(vpci, 0, 0)) {
 		command_restore_bars(vpci);
+		/* So may INTx Disable be: without it the line would be up with nobody to answer. */
+		vfio_pci_intx_sync(vpci);
+	}
 	vfio_pci_command_update(vpci, hardware & ~wanted, hardware & wanted);
 	vpci->config.shadow[PCI_COMMAND] = wanted & COMMAND_DECODE;
 	vfio_pci_resume(vpci);

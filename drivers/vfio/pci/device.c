@@ -19,14 +19,8 @@
 
 static int device_prepare_reset(struct vfio_pci_device *vpci)
 {
-	int ret;
+	int ret = vfio_pci_reset_function(vpci);
 
-	/* An error that nobody told us the end of is not the new user's. */
-	vfio_pci_quiesce(vpci);
-	vfio_pci_thaw(vpci);
-	vfio_pci_resume(vpci);
-
-	ret = vfio_pci_reset_function(vpci);
 	/* A device that is in somebody's hands is not given away; one that knows no reset is. */
 	if (ret == -EAGAIN)
 		return ret;
@@ -81,6 +75,12 @@ static int device_open(struct vfio_device *device)
 	if (ret)
 		return ret;
 
+	/* Nothing is learnt from, or saved of, a function that does not answer. */
+	if (!pci_device_is_present(pdev)) {
+		ret = -ENODEV;
+		goto err_power;
+	}
+	vfio_pci_errors_end(vpci);
 	pci_clear_master(pdev);
 	ret = pci_enable_device(pdev);
 	if (ret)
@@ -554,6 +554,7 @@ static int device_init(struct vfio_device *device)
 	mutex_init(&vpci->aliases_lock);
 	init_rwsem(&vpci->memory_lock);
 	vfio_pci_ioeventfds_init(vpci);
+	vfio_pci_errors_init(vpci);
 	mutex_init(&vpci->irq_lock);
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 	spin_lock_init(&vpci->intx.lock);

@@ -171,11 +171,8 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
 		pci_reset_function_locked(pdev);
 
-	/* Whose recovery nobody may have ended. */
-	vfio_pci_quiesce(vpci);
-	vfio_pci_thaw(vpci);
-	vfio_pci_resume(vpci);
-
+	vfio_pci_errors_end(vpci);
+	pci_clear_master(pdev);
 	vfio_pci_vga_remove(vpci);
 	pci_set_drvdata(pdev, NULL);
 	vfio_put_device(&vpci->vdev);

@@ -67,25 +67,31 @@ static bool ioeventfd_now(void *owner, void *data)
 	return false;
 }
 
-static struct ioeventfd *late_pop(struct vfio_pci_device *vpci)
+static struct ioeventfd *late_pop(struct vfio_pci_device *vpci, struct list_head *due)
 {
 	struct ioeventfd *entry;
 
 	spin_lock_irq(&vpci->late_lock);
-	entry = list_first_entry_or_null(&vpci->late_ioeventfds, struct ioeventfd, late);
+	entry = list_first_entry_or_null(due, struct ioeventfd, late);
 	if (entry)
 		list_del_init(&entry->late);
 	spin_unlock_irq(&vpci->late_lock);
 	return entry;
 }
 
+/* What becomes late meanwhile is for the next turn: whoever waits for the lock is first. */
 static void late_write(struct work_struct *work)
 {
 	struct vfio_pci_device *vpci = container_of(work, struct vfio_pci_device, late_work);
 	struct ioeventfd *entry;
+	LIST_HEAD(due);
+
+	spin_lock_irq(&vpci->late_lock);
+	list_splice_init(&vpci->late_ioeventfds, &due);
+	spin_unlock_irq(&vpci->late_lock);
 
 	down_read(&vpci->memory_lock);
-	while ((entry = late_pop(vpci)))
+	while ((entry = late_pop(vpci, &due)))
 		ioeventfd_write(vpci, entry);
 	up_read(&vpci->memory_lock);
 }

@@ -389,6 +389,26 @@ u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index)
 	}
 }
 
+/*
+ * Messages are written into the device's memory: it is awake, nobody puts it to sleep meanwhile, and
+ * after an error nothing new is set up.
+ */
+static long set_messages(struct vfio_pci_device *vpci, irq_cell *cell,
+			 const struct vfio_irq_request *request)
+{
+	long ret = 0;
+
+	mutex_lock(&vpci->config_lock);
+	if (READ_ONCE(vpci->frozen) && request->count)
+		ret = -EIO;
+	else if (vpci->pdev->current_state != PCI_D0)
+		ret = vfio_pci_set_power_state(vpci, PCI_D0);
+	if (!ret)
+		ret = cell(vpci, request);
+	mutex_unlock(&vpci->config_lock);
+	return ret;
+}
+
 /**
  * vfio_pci_set_irqs - carry out a VFIO_DEVICE_SET_IRQS
  * @vpci: the device, open and awake
@@ -396,7 +416,7 @@ u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index)
  *
  * Context: process context; takes irq_lock.
  * Return: 0; the number of vectors to be had, where more were asked for; -ENOTTY for what the index
- * does not know; -EINVAL for what does not fit its state; -EBADF; what the kernel says to a request
+ * does not know; -EINVAL for what does not fit its state; -EBADF; -EIO after an error; what the kernel says to a request
  * for an interrupt.
  */
 long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
@@ -411,17 +431,10 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
 
 	mutex_lock(&vpci->irq_lock);
 	if (request->index == VFIO_PCI_MSI_IRQ_INDEX ||
-	    request->index == VFIO_PCI_MSIX_IRQ_INDEX) {
-		/* The message goes to a device that is awake: nobody puts it to sleep meanwhile. */
-		mutex_lock(&vpci->config_lock);
-		ret = vpci->pdev->current_state == PCI_D0 ? 0 :
-		      vfio_pci_set_power_state(vpci, PCI_D0);
-		if (!ret)
-			ret = cell(vpci, request);
-		mutex_unlock(&vpci->config_lock);
-	} else {
+	    request->index == VFIO_PCI_MSIX_IRQ_INDEX)
+		ret = set_messages(vpci, cell, request);
+	else
 		ret = cell(vpci, request);
-	}
 	mutex_unlock(&vpci->irq_lock);
 	return ret;
 }

@@ -58,12 +58,23 @@ static bool memory_decoded(struct vfio_pci_device *vpci)
 	       command & PCI_COMMAND_MEMORY && !PCI_POSSIBLE_ERROR(command);
 }
 
+/**
+ * vfio_pci_zap - take all pages of the BARs from all page tables
+ * @vpci: the device
+ *
+ * Context: process context. Without memory_lock a fault that is under way may put one back.
+ */
+void vfio_pci_zap(struct vfio_pci_device *vpci)
+{
+	unmap_mapping_range(vpci->vdev.inode->i_mapping, 0, 0, 1);
+}
+
 static void memory_zap(struct vfio_pci_device *vpci)
 {
 	lockdep_assert_held_write(&vpci->memory_lock);
 
 	vpci->memory_on = false;
-	unmap_mapping_range(vpci->vdev.inode->i_mapping, 0, 0, 1);
+	vfio_pci_zap(vpci);
 }
 
 /**

@@ -91,6 +91,9 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 		return VM_FAULT_FALLBACK;
 
 	/* Someone may reset the device for long: whoever is killed need not wait. */
+	/* The recovery from an error needs the lock. */
+	if (READ_ONCE(vpci->frozen) && !pci_dev_is_disconnected(vpci->pdev))
+		return VM_FAULT_SIGBUS;
 	if (down_read_killable(&vpci->memory_lock))
 		return VM_FAULT_SIGBUS;
 	/* A page must not outlive the reference that keeps the device awake. */

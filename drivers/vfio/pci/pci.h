@@ -205,6 +205,8 @@ struct vfio_pci_sriov {
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
  * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
  * @error_state: reset.c: config space as it was then, or NULL; memory_lock, written
+ * @recovering: reset.c: the PCI core is at it; device_lock, or after its end
+ * @thaw_work: reset.c: waits for the window to end @frozen
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
@@ -254,6 +256,8 @@ struct vfio_pci_device {
 	struct task_struct *resetter;
 	bool frozen;
 	struct pci_saved_state *error_state;
+	bool recovering;
+	struct work_struct thaw_work;
 	bool can_reset;
 	bool needs_reset;
 	bool leaving;
@@ -300,6 +304,7 @@ bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
 /* memory.c: is decoding on? and the window in which nobody touches the device's memory */
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
+void vfio_pci_zap(struct vfio_pci_device *vpci);
 bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms);
 void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
@@ -358,7 +363,8 @@ void vfio_pci_sriov_exit(void);
 /* reset.c: opens the window itself */
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
-void vfio_pci_thaw(struct vfio_pci_device *vpci);
+void vfio_pci_errors_init(struct vfio_pci_device *vpci);
+void vfio_pci_errors_end(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call);

@@ -33,6 +33,10 @@ static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
 	bool deep = is_deep(state);
 	int ret;
 
+	/* The PCI core would say each time in the log that it does not answer. */
+	if (state != pdev->current_state &&
+	    (READ_ONCE(vpci->frozen) || !pci_device_is_present(pdev)))
+		return -EIO;
 	if (vpci->loses_state && deep && !was_deep)
 		pci_save_state(pdev);
 
@@ -294,7 +298,8 @@ static int __maybe_unused power_runtime_resume(struct device *dev)
 	/* Asked for a wake-up, the user wants the device to stay awake from then on. */
 	if (wakeup)
 		low_power_leave(vpci);
-	vfio_pci_intx_unhold(vpci);
+	if (!READ_ONCE(vpci->frozen))
+		vfio_pci_intx_unhold(vpci);
 	vfio_pci_resume(vpci);
 
 	if (wakeup) {

@@ -26,6 +26,7 @@
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "pci.h"
 
@@ -69,21 +70,16 @@ static void reset_leave(struct vfio_pci_device *vpci)
 		vfio_pci_intx_unhold(vpci);
 }
 
-/**
- * vfio_pci_thaw - an error is over, or its user is another one
- * @vpci: the device
- *
- * Context: process context, memory_lock held for writing.
- */
-void vfio_pci_thaw(struct vfio_pci_device *vpci)
+/* An error is over, or its user is another one. */
+static void reset_thaw(struct vfio_pci_device *vpci)
 {
 	lockdep_assert_held_write(&vpci->memory_lock);
 
-	if (!vpci->frozen)
-		return;
-	vpci->frozen = false;
 	kfree(vpci->error_state);
 	vpci->error_state = NULL;
+	if (!vpci->frozen)
+		return;
+	WRITE_ONCE(vpci->frozen, false);
 	vfio_pci_intx_unhold(vpci);
 }
 
@@ -530,13 +526,14 @@ static void error_freeze(struct vfio_pci_device *vpci)
 {
 	struct pci_dev *pdev = vpci->pdev;
 
-	if (vpci->frozen)
+	if (READ_ONCE(vpci->frozen))
 		return;
+	/* Who comes from now on sees it and leaves the lock to us. */
+	WRITE_ONCE(vpci->frozen, true);
 	if (!error_quiesce(vpci)) {
-		WRITE_ONCE(vpci->frozen, true);
+		vfio_pci_zap(vpci);
 		return;
 	}
-	vpci->frozen = true;
 	vfio_pci_intx_hold(vpci);
 	if (pci_device_is_present(pdev))
 		pci_save_state(pdev);
@@ -554,7 +551,8 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 	pci_ers_result_t result = PCI_ERS_RESULT_CAN_RECOVER;
 
-	if (state == pci_channel_io_frozen) {
+	vpci->recovering = state == pci_channel_io_frozen;
+	if (vpci->recovering) {
 		error_freeze(vpci);
 		result = PCI_ERS_RESULT_NEED_RESET;
 	} else if (state == pci_channel_io_perm_failure) {
@@ -571,6 +569,9 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 
+	/* A neighbour asked for this; nobody has reset us. */
+	if (!vpci->recovering)
+		return PCI_ERS_RESULT_RECOVERED;
 	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
 		return PCI_ERS_RESULT_DISCONNECT;
 	if (vpci->error_state)
@@ -581,16 +582,56 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
-/* Else the end of the reset that has the window lets go of the line. */
+static void error_thaw(struct work_struct *work)
+{
+	struct vfio_pci_device *vpci = container_of(work, struct vfio_pci_device, thaw_work);
+
+	vfio_pci_quiesce(vpci);
+	if (!READ_ONCE(vpci->recovering))
+		reset_thaw(vpci);
+	vfio_pci_resume(vpci);
+}
+
+/* A worker has the time to wait for the window. */
 static void error_resume(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 
-	if (!error_quiesce(vpci)) {
-		WRITE_ONCE(vpci->frozen, false);
-		return;
+	WRITE_ONCE(vpci->recovering, false);
+	queue_work(system_unbound_wq, &vpci->thaw_work);
+}
+
+/**
+ * vfio_pci_errors_init - a device without errors
+ * @vpci: a new device
+ *
+ * Context: any.
+ */
+void vfio_pci_errors_init(struct vfio_pci_device *vpci)
+{
+	INIT_WORK(&vpci->thaw_work, error_thaw);
+}
+
+/**
+ * vfio_pci_errors_end - end a recovery whose end nobody may have told us
+ * @vpci: the device, awake; nobody uses it
+ *
+ * An error is not the next user's. If the function answers, it gets the config space back that it had
+ * before the error.
+ *
+ * Context: process context; takes memory_lock.
+ */
+void vfio_pci_errors_end(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+
+	cancel_work_sync(&vpci->thaw_work);
+	vfio_pci_quiesce(vpci);
+	if (vpci->frozen && vpci->error_state && pci_device_is_present(pdev)) {
+		pci_load_saved_state(pdev, vpci->error_state);
+		pci_restore_state(pdev);
 	}
-	vfio_pci_thaw(vpci);
+	reset_thaw(vpci);
 	vfio_pci_resume(vpci);
 }
 

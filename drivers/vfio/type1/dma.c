@@ -264,6 +264,7 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 	u64 iova = mapping->start;
 
 	for (; left && pinlog_next(&mapping->log, &at, &run); left--) {
+		cond_resched();
 		if (run.kind == PIN_LENT &&
 		    run.pfn <= last && run.pfn + run.pages > first) {
 			domains_unmap(iommu, iova, run.pages << PAGE_SHIFT);
@@ -282,16 +283,21 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
  *
  * The mappings stay, with a hole.
  *
- * Context: may sleep; needs no memory; takes iommu->domains_lock and iommu->lock. No page table of
- * a user has the memory any more.
+ * Context: may sleep; needs no memory; one call at a time; takes iommu->domains_lock and
+ * iommu->lock. No page table of a user has the memory any more.
  */
 void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last)
 {
 	struct type1_mapping *mapping;
 
+	/* Whoever is about to lend sees this, or we see him. */
+	WRITE_ONCE(iommu->withdrawals, iommu->withdrawals + 1);
+	smp_mb();
+	if (!READ_ONCE(iommu->lends))
+		return;
+
 	down_write(&iommu->domains_lock);
 	mutex_lock(&iommu->lock);
-	WRITE_ONCE(iommu->withdrawals, iommu->withdrawals + 1);
 	for (mapping = mapping_first(iommu, &everything); mapping;
 	     mapping = mapping_next(mapping, &everything))
 		mapping_withdraw(iommu, mapping, first, last);
@@ -448,7 +454,9 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 
 	if (down_read_killable(&iommu->domains_lock))
 		return -EINTR;
-	if (iommu->withdrawals == withdrawals) {
+	WRITE_ONCE(iommu->lends, true);
+	smp_mb(); /* as mappings_withdraw() */
+	if (READ_ONCE(iommu->withdrawals) == withdrawals) {
 		ret = mapping_log(mapping, pinner);
 		if (!ret)
 			ret = mapping_map_runs(iommu, mapping, walk, true);

@@ -122,7 +122,7 @@ static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, u
 
 	nr = min(pinner->left << PAGE_SHIFT, vma->vm_end - addr) / size;
 	nr = min3(nr, (unsigned long)pinner->room, (unsigned long)PIN_HUGE_CHUNK);
-	if (!IS_ALIGNED(addr, size))
+	if (!IS_ALIGNED(addr, size) || size >> PAGE_SHIFT > RUN_PAGES_MAX)
 		return 0;
 	for (i = 0; i < nr; i++) {
 		if (pin_user_pages(addr + i * size, 1, flags, &pinner->pages[i]) != 1)
@@ -303,7 +303,8 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	}
 	run->pfn = page_to_pfn(pinner->pages[i]);
 	next = run->pfn + step;
-	while (++i < end && page_to_pfn(pinner->pages[i]) == next)
+	while (++i < end && next + step - run->pfn <= RUN_PAGES_MAX &&
+	       page_to_pfn(pinner->pages[i]) == next)
 		next += step;
 	run->pages = next - run->pfn;
 	return true;

@@ -280,7 +280,8 @@ struct type1_mapping {
  * @pgsizes: bitmap of page sizes that all domains know, guarded as @domains; never without
  *	a bit, none below PAGE_SIZE
  * @closed: the last group has left, guarded as @domains
- * @withdrawals: how often something lent was withdrawn; changed with @domains_lock held for writing
+ * @lends: a device's memory was mapped once; set for good
+ * @withdrawals: how often something lent was withdrawn; changed by one at a time
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
@@ -296,6 +297,7 @@ struct type1_iommu {
 	struct iova_set ranges;
 	unsigned long pgsizes;
 	bool closed;
+	bool lends;
 	unsigned long withdrawals;
 
 	struct mutex lock; /* of the members below */

@@ -5,7 +5,9 @@
  * refused leaves nothing behind.
  */
 #include <kselftest_harness.h>
+#include <linux/mman.h>
 #include <linux/pci_regs.h>
+#include <sys/mman.h>
 
 #include "lib/check.h"
 
@@ -246,6 +248,36 @@ TEST_F(memory, bar)
 		return;
 	ASSERT_OK(config_command(&self->owner, PCI_COMMAND_MEMORY, 0));
 	check_kind(_metadata, self, BAR);
+}
+
+/*
+ * Pages of 1 GiB lie side by side, and no run of them is too long for what takes it: all is mapped,
+ * to its last page, and all is given back. Needs a machine with "hugepagesz=1G hugepages=4".
+ */
+TEST(gigantic_pages)
+{
+	const __u64 size = 4 * GIB, iova = 4 * GIB;
+	long pins = pins_held();
+	struct client c;
+	char *at;
+
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | (30 << MAP_HUGE_SHIFT),
+		  -1, 0);
+	if (at == MAP_FAILED)
+		SKIP(return, "no 4 pages of 1 GiB");
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+
+	for (int round = 0; round < 2; round++) {
+		ASSERT_OK(dma_map_rw(c.container, at, iova, size));
+		EXPECT_EQ((long)(size / KIB), locked_kib());
+		EXPECT_EQ((long long)size, dma_unmap(c.container, 0, iova, size));
+		EXPECT_EQ(0, locked_kib());
+		EXPECT_TRUE(pins_become(pins));
+	}
+	client_close(&c);
+	munmap(at, size);
 }
 
 int main(int argc, char **argv)
