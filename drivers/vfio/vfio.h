@@ -18,7 +18,7 @@
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
  *   late_lock			type1: charges to drop later (spinlock; only tries for mmap_lock)
- *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region
+ *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region; only tries for memory_lock
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
@@ -30,9 +30,9 @@
  * device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
- * under it when it recovers from an error: there memory_lock is only tried for. (A device that sleeps
- * is woken there before, which waits for memory_lock: a debt, though whoever has the lock then keeps
- * the device awake.)
+ * under it when it recovers from an error: there memory_lock is only tried for. (A device that
+ * sleeps is woken there before, which waits for memory_lock: a debt, though whoever has the lock
+ * then keeps the device awake.)
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.

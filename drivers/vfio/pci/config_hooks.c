@@ -29,28 +29,6 @@ static u32 access_written(const struct vfio_pci_config_access *access)
 
 #define COMMAND_DECODE (PCI_COMMAND_MEMORY | PCI_COMMAND_IO)
 
-/*
- * A reset that nobody told us of may have taken the addresses from the BARs, and a function that
- * decodes at address 0 is a danger. Before it decodes again they are written as the host had them.
- */
-static void command_restore_bars(struct vfio_pci_device *vpci)
-{
-	struct pci_dev *pdev = vpci->pdev;
-	unsigned int i;
-
-	lockdep_assert_held_write(&vpci->memory_lock);
-
-	for (i = 0; i < VFIO_PCI_NR_BARS; i++) {
-		int pos = PCI_BASE_ADDRESS_0 + 4 * i;
-		u32 now;
-
-		if (pci_read_config_dword(pdev, pos, &now) || now == vpci->config.bars[i])
-			continue;
-		dev_info_ratelimited(&pdev->dev, "BAR %u was lost in a reset, restored\n", i);
-		pci_write_config_dword(pdev, pos, vpci->config.bars[i]);
-	}
-}
-
 /* Change the bits @changed to those of @wanted, decode bits in the window. */
 static void command_write(struct vfio_pci_device *vpci, u16 changed, u16 wanted)
 {
@@ -67,7 +45,7 @@ static void command_write(struct vfio_pci_device *vpci, u16 changed, u16 wanted)
 
 	vfio_pci_quiesce(vpci);
 	if (decode & ~vfio_pci_command_update(vpci, 0, 0)) {
-		command_restore_bars(vpci);
+		vfio_pci_restore_bars(vpci);
 		/* So may INTx Disable be: without it the line would be up with nobody to answer. */
 		vfio_pci_intx_sync(vpci);
 	}

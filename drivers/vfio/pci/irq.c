@@ -390,8 +390,8 @@ u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index)
 }
 
 /*
- * Messages are written into the device's memory: it is awake, nobody puts it to sleep meanwhile, and
- * after an error nothing new is set up.
+ * Messages are written into the device's memory: it is awake, nobody puts it to sleep meanwhile,
+ * and after an error nothing new is set up.
  */
 static long set_messages(struct vfio_pci_device *vpci, irq_cell *cell,
 			 const struct vfio_irq_request *request)
@@ -416,8 +416,8 @@ static long set_messages(struct vfio_pci_device *vpci, irq_cell *cell,
  *
  * Context: process context; takes irq_lock.
  * Return: 0; the number of vectors to be had, where more were asked for; -ENOTTY for what the index
- * does not know; -EINVAL for what does not fit its state; -EBADF; -EIO after an error; what the kernel says to a request
- * for an interrupt.
+ * does not know; -EINVAL for what does not fit its state; -EBADF; -EIO after an error; what the
+ * kernel says to a request for an interrupt.
  */
 long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
 {

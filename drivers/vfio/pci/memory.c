@@ -187,6 +187,35 @@ u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set)
 }
 
 /**
+ * vfio_pci_restore_bars - have the BARs' addresses as the host gave them
+ * @vpci: the device
+ *
+ * A reset that nobody told us of may have taken them, and a function that decodes at address 0 is a
+ * danger: before it decodes again they are written.
+ *
+ * Context: process context, memory_lock held for writing.
+ */
+void vfio_pci_restore_bars(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	unsigned int i;
+
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (!vpci->config.shadow)
+		return;
+	for (i = 0; i < VFIO_PCI_NR_BARS; i++) {
+		int pos = PCI_BASE_ADDRESS_0 + 4 * i;
+		u32 now;
+
+		if (pci_read_config_dword(pdev, pos, &now) || now == vpci->config.bars[i])
+			continue;
+		dev_info_ratelimited(&pdev->dev, "BAR %u was lost in a reset, restored\n", i);
+		pci_write_config_dword(pdev, pos, vpci->config.bars[i]);
+	}
+}
+
+/**
  * vfio_pci_decode_begin - have the function decode memory for the kernel's own use
  * @vpci: the device
  *
@@ -195,8 +224,15 @@ u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set)
  */
 u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci)
 {
+	u16 command;
+
 	down_write(&vpci->memory_lock);
-	return vfio_pci_command_update(vpci, 0, PCI_COMMAND_MEMORY);
+	command = vfio_pci_command_update(vpci, 0, 0);
+	if (!(command & PCI_COMMAND_MEMORY)) {
+		vfio_pci_restore_bars(vpci);
+		vfio_pci_command_update(vpci, 0, PCI_COMMAND_MEMORY);
+	}
+	return command;
 }
 
 /**

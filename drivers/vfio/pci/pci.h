@@ -310,6 +310,7 @@ void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);
 u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set);
+void vfio_pci_restore_bars(struct vfio_pci_device *vpci);
 u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci);
 void vfio_pci_decode_end(struct vfio_pci_device *vpci, u16 command);
 

@@ -616,8 +616,8 @@ void vfio_pci_errors_init(struct vfio_pci_device *vpci)
  * vfio_pci_errors_end - end a recovery whose end nobody may have told us
  * @vpci: the device, awake; nobody uses it
  *
- * An error is not the next user's. If the function answers, it gets the config space back that it had
- * before the error.
+ * An error is not the next user's. If the function answers, it gets the config space back that it
+ * had before the error.
  *
  * Context: process context; takes memory_lock.
  */

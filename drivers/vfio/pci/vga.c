@@ -150,23 +150,38 @@ static void vga_touch(const struct vga_window *window, void __iomem *io,
 		vfio_pci_io_write(&span, turn->offset - window->start, turn->from, turn->count);
 }
 
-/* The arbiter may make us wait for whoever has the turn, so memory_lock comes after it. */
-static int vga_take_turn(struct vfio_pci_device *vpci, const struct vga_window *window,
-			 void __iomem *io, const struct vga_turn *turn)
+/*
+ * A turn and memory_lock. The arbiter may make us wait for whoever has the turn, so the lock comes
+ * after it, and is only tried for, so that nobody waits for a reset of ours.
+ */
+static int vga_enter(struct vfio_pci_device *vpci, const struct vga_window *window)
 {
 	int ret;
 
-	ret = vga_get_interruptible(vpci->pdev, window->resource);
-	if (ret)
-		return ret;
-	ret = down_read_killable(&vpci->memory_lock);
-	if (!ret) {
-		if (vpci->asleep || vpci->pdev->current_state != PCI_D0)
-			ret = -EIO;
-		else
-			vga_touch(window, io, turn);
+	for (;;) {
+		ret = vga_get_interruptible(vpci->pdev, window->resource);
+		if (ret || down_read_trylock(&vpci->memory_lock))
+			return ret;
+		vga_put(vpci->pdev, window->resource);
+		ret = down_read_killable(&vpci->memory_lock);
+		if (ret)
+			return ret;
 		up_read(&vpci->memory_lock);
 	}
+}
+
+static int vga_take_turn(struct vfio_pci_device *vpci, const struct vga_window *window,
+			 void __iomem *io, const struct vga_turn *turn)
+{
+	int ret = vga_enter(vpci, window);
+
+	if (ret)
+		return ret;
+	if (vpci->asleep || vpci->frozen || vpci->pdev->current_state != PCI_D0)
+		ret = -EIO;
+	else
+		vga_touch(window, io, turn);
+	up_read(&vpci->memory_lock);
 	vga_put(vpci->pdev, window->resource);
 	return ret;
 }

@@ -292,7 +292,7 @@ void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned 
 
 	/* Whoever is about to lend sees this, or we see him. */
 	WRITE_ONCE(iommu->withdrawals, iommu->withdrawals + 1);
-	smp_mb();
+	smp_mb(); /* as mapping_add_lent() */
 	if (!READ_ONCE(iommu->lends))
 		return;
 

@@ -113,7 +113,7 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
  */
 static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, unsigned long addr)
 {
-	/* What the process has to wait for is left to pin_memory(), which does that without a lock. */
+	/* What the process has to wait for is left to pin_memory(), which holds no lock. */
 	unsigned int flags = FOLL_LONGTERM | FOLL_NOWAIT | (pinner->write ? FOLL_WRITE : 0);
 	unsigned long size = vma_kernel_pagesize(vma);
 	unsigned long nr, i;
@@ -310,7 +310,7 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	return true;
 }
 
-/* A page of hugetlbfs holds the pin where it begins, and says how large it is as long as it does. */
+/* A page of hugetlbfs holds the pin where it begins, and keeps its size as long as it does. */
 static void unpin_huge(const struct pin_run *run, bool dirty)
 {
 	unsigned long pfn = run->pfn, step;

@@ -749,7 +749,8 @@ TEST_F_TIMEOUT(edu, msi_soak, 3600)
 
 /*
  * A line that is up fires until it is down, whatever becomes of its eventfd and its mask:
- * exchanged, masked and unmasked, torn down and set up again. So each time at least one event comes.
+ * exchanged, masked and unmasked, torn down and set up again. So each time one event comes at
+ * least.
  */
 static void *change_intx_until_stopped(void *data)
 {
