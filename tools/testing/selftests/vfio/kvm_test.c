@@ -147,23 +147,23 @@ TEST_F(kvm, dead_group)
 
 TEST_F(kvm, coherency)
 {
+	static const char * const functions[] = { BYPASSES, BYPASSES_NO_MORE };
 	int enforced = iommu_enforces_coherency();
 
 	if (enforced < 0)
 		SKIP(return, "no Intel IOMMU");
-	if (probe_open(BYPASSES))
-		SKIP(return, "the kernel has no kprobes");
-	ASSERT_OK(probe_open(BYPASSES_NO_MORE));
+	if (calls_open(functions, 2))
+		SKIP(return, "no kprobe events here: %s", strerror(errno));
+	ASSERT_TRUE(calls_known(BYPASSES));
+	ASSERT_TRUE(calls_known(BYPASSES_NO_MORE));
 
 	EXPECT_OK(kvm_add(self->vfio, self->c.group));
-	EXPECT_EQ(!enforced, probe_hits(BYPASSES));
-	EXPECT_EQ(0, probe_hits(BYPASSES_NO_MORE));
+	EXPECT_EQ(!enforced, calls_made(BYPASSES));
+	EXPECT_EQ(0, calls_made(BYPASSES_NO_MORE));
 	EXPECT_OK(kvm_del(self->vfio, self->c.group));
-	EXPECT_EQ(!enforced, probe_hits(BYPASSES));
-	EXPECT_EQ(!enforced, probe_hits(BYPASSES_NO_MORE));
-
-	probe_close(BYPASSES_NO_MORE);
-	probe_close(BYPASSES);
+	EXPECT_EQ(!enforced, calls_made(BYPASSES));
+	EXPECT_EQ(!enforced, calls_made(BYPASSES_NO_MORE));
+	calls_close();
 }
 
 int main(int argc, char **argv)

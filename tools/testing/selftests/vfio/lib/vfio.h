@@ -232,11 +232,6 @@ void calls_close(void);
 int uevent_open(void);
 int uevent_wait(int socket, const char * const *strings);
 
-/* probe.c: counts calls of functions of the kernel */
-int probe_open(const char *function);
-void probe_close(const char *function);
-long probe_hits(const char *function);
-
 /* edu.c: the teaching device of QEMU */
 #define EDU_IDENTITY		0x00
 #define EDU_IDENTITY_MASK	0x000000ff
