@@ -107,9 +107,6 @@ static bool storm_is_told(int kmsg, const char *bdf)
 	return false;
 }
 
-/* What goes round a hundred times a second did so often while we waited for the message. */
-#define STORM (PATIENCE_MS / 1000 * 110)
-
 /* A line that unmasks itself goes round without any program: it ends, and the log tells. */
 TEST_F(storm, ends)
 {
@@ -119,10 +116,7 @@ TEST_F(storm, ends)
 	ASSERT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &loop, 4));
 	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &loop));
 	ASSERT_OK(edu_raise(&self->c));
-	if (!storm_is_told(self->kmsg, self->c.func.bdf)) {
-		ASSERT_GT(STORM, line_count(self->c.func.bdf));
-		SKIP(return, "the machine is too slow for a storm");
-	}
+	EXPECT_TRUE(storm_is_told(self->kmsg, self->c.func.bdf));
 	before = line_count(self->c.func.bdf);
 	ASSERT_LE(0, before);
 	usleep(3 * 1000 * 1000);
@@ -150,10 +144,7 @@ TEST_F(storm, program_revives)
 	ASSERT_OK(irq_set(self->c.device, EVENTFD | UNMASK, INTX, 0, 1, &loop, 4));
 	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &loop));
 	ASSERT_OK(edu_raise(&self->c));
-	if (!storm_is_told(self->kmsg, self->c.func.bdf)) {
-		ASSERT_GT(STORM, line_count(self->c.func.bdf));
-		SKIP(return, "the machine is too slow for a storm");
-	}
+	EXPECT_TRUE(storm_is_told(self->kmsg, self->c.func.bdf));
 	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &other));
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(8, write(loop, &one, 8));
@@ -197,6 +188,8 @@ TEST_F_TIMEOUT(storm, soak, 3600)
 	} while (seconds_now() < until);
 	TH_LOG("%ld restarts, the line fired %ld times", storms,
 	       line_count(self->c.func.bdf) - before);
+	/* The kernel limits its message to ten in five seconds: the next test waits for one. */
+	sleep(5);
 }
 
 int main(int argc, char **argv)
