@@ -5,7 +5,7 @@
 
 #include_next <linux/iommu.h>
 
-/* Before 6.2 nobody can tell. No driver knows this number, so the answer is no: the safe one. */
+/* Before 6.2 only a domain can tell. No driver knows this number, so each device answers no. */
 #ifndef COMPAT_HAS_ENFORCE_COHERENCY_CAP
 #define IOMMU_CAP_ENFORCE_CACHE_COHERENCY ((enum iommu_cap)INT_MAX)
 #endif

@@ -293,9 +293,8 @@ static long container_set_iommu(void *owner, unsigned long type)
 	return ret;
 }
 
-static long container_check_extension(void *owner, unsigned long number)
+static long container_extension(struct vfio_container *container, unsigned long number)
 {
-	struct vfio_container *container = owner;
 	long answer;
 
 	down_read(&container->lock);
@@ -306,6 +305,11 @@ static long container_check_extension(void *owner, unsigned long number)
 		answer = ask_backends(container, number);
 	up_read(&container->lock);
 	return answer;
+}
+
+static long container_check_extension(void *owner, unsigned long number)
+{
+	return container_extension(owner, number);
 }
 
 static long container_get_api_version(void *owner, unsigned long arg)
@@ -460,6 +464,18 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 	ret = container_add_member(container, member);
 	up_write(&container->lock);
 	return ret;
+}
+
+/**
+ * vfio_container_enforces_coherency - does the container keep a group's DMA cache coherent?
+ * @member: the group's place; the caller holds the group's lock
+ *
+ * Context: process context; takes container->lock.
+ * Return: true if the group is in a container with a backend that says so.
+ */
+bool vfio_container_enforces_coherency(struct vfio_member *member)
+{
+	return member->container && container_extension(member->container, VFIO_DMA_CC_IOMMU) > 0;
 }
 
 /**

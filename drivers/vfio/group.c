@@ -494,6 +494,39 @@ void vfio_group_uevent(struct vfio_group *group, char *envp[])
 	mutex_unlock(&groups_lock);
 }
 
+static bool group_devices_are_coherent(struct vfio_group *group)
+{
+	struct vfio_device *device;
+	bool coherent = true;
+
+	mutex_lock(&group->devices_lock);
+	list_for_each_entry(device, &group->devices, group_node)
+		coherent &= device_iommu_capable(device->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	mutex_unlock(&group->devices_lock);
+	return coherent;
+}
+
+/**
+ * vfio_group_enforces_coherency - is all DMA of a group cache coherent, whatever a device asks for?
+ * @group: referenced
+ *
+ * The IOMMU may tell of each device. Where it cannot, it still tells of what the group is attached to.
+ *
+ * Context: process context; takes group->lock and container->lock.
+ * Return: whether it is; false as well where nobody knows.
+ */
+bool vfio_group_enforces_coherency(struct vfio_group *group)
+{
+	bool coherent = group_devices_are_coherent(group);
+
+	if (!coherent) {
+		mutex_lock(&group->lock);
+		coherent = vfio_container_enforces_coherency(&group->member);
+		mutex_unlock(&group->lock);
+	}
+	return coherent;
+}
+
 /**
  * vfio_group_in_use - is the group in a container?
  * @group: referenced

@@ -7,7 +7,6 @@
  * to the file and to this module meanwhile.
  */
 #include <linux/export.h>
-#include <linux/iommu.h>
 
 #include "vfio.h"
 
@@ -53,18 +52,6 @@ bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_has_dev, VFIO_NS);
 
-static bool group_enforces_coherency(struct vfio_group *group)
-{
-	struct vfio_device *device;
-	bool coherent = true;
-
-	mutex_lock(&group->devices_lock);
-	list_for_each_entry(device, &group->devices, group_node)
-		coherent &= device_iommu_capable(device->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
-	mutex_unlock(&group->devices_lock);
-	return coherent;
-}
-
 /**
  * vfio_file_enforced_coherent - is all DMA of a group cache coherent, whatever its devices ask for?
  * @file: any open file
@@ -76,7 +63,7 @@ bool vfio_file_enforced_coherent(struct file *file)
 {
 	struct vfio_group *group = vfio_group_from_file(file);
 
-	return !group || group_enforces_coherency(group);
+	return !group || vfio_group_enforces_coherency(group);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_enforced_coherent, VFIO_NS);
 
