@@ -23,6 +23,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
 
 #include "vfio.h"
 
@@ -168,13 +169,28 @@ static bool device_sleeps(const struct vfio_device *device)
 	return device->dev->driver && device->dev->driver->pm;
 }
 
+/*
+ * With a reference of one's own, a device that the driver keeps awake stays so. Otherwise, or while
+ * it is just being woken up, runtime PM has to be asked, which takes a lock.
+ */
+static bool device_is_kept_awake(const struct vfio_device *device)
+{
+	/* The reference first: the driver says that it gives up its own before it does. */
+	smp_mb__after_atomic();
+	/* Pairs with the release by which the driver says that it has its own again. */
+	return !smp_load_acquire(&device->may_sleep) && pm_runtime_active(device->dev);
+}
+
 static int device_wake(const struct vfio_device *device)
 {
-	if (device_sleeps(device) && pm_runtime_resume_and_get(device->dev) < 0) {
-		dev_info_ratelimited(device->dev, "cannot be woken up for its user\n");
-		return -EIO;
-	}
-	return 0;
+	if (!device_sleeps(device))
+		return 0;
+	pm_runtime_get_noresume(device->dev);
+	if (device_is_kept_awake(device) || pm_runtime_resume(device->dev) >= 0)
+		return 0;
+	pm_runtime_put_noidle(device->dev);
+	dev_info_ratelimited(device->dev, "cannot be woken up for its user\n");
+	return -EIO;
 }
 
 static void device_may_sleep(const struct vfio_device *device)
@@ -299,75 +315,144 @@ static long device_fops_ioctl(struct file *file, unsigned int cmd, unsigned long
 	return ret ?: vfio_ioctl_run(&row, &device_guard, df->device, arg);
 }
 
-/* How much of an access there can be. */
-static ssize_t device_clip(struct vfio_device *device, bool write, size_t count, loff_t pos)
-{
-	ssize_t ret;
+/* Bytes of a register; most accesses are of one. */
+#define REGISTER_BYTES 8
 
-	if (!vfio_gate_enter(&device->gate))
+/**
+ * struct device_access - a read() or write() under way
+ * @device: what is accessed
+ * @write: which of the two
+ * @clipped: the device has said how much of it there can be
+ * @buf: of the user, for the next byte; only read from where @write
+ * @left: bytes still to come
+ * @pos: of the next byte
+ */
+struct device_access {
+	struct vfio_device *device;
+	bool write;
+	bool clipped;
+	char __user *buf;
+	size_t left;
+	loff_t pos;
+};
+
+/* Four bytes are one access to user memory, and nothing that the kernel need check. */
+static bool bytes_to_user(char __user *buf, const u8 *bytes, size_t count)
+{
+	if (count == sizeof(u32))
+		return !put_user(get_unaligned((const u32 *)bytes), (u32 __user *)buf);
+	return !copy_to_user(buf, bytes, count);
+}
+
+/* Returns how many could be had. */
+static size_t bytes_from_user(u8 *bytes, const char __user *buf, size_t count)
+{
+	u32 value;
+
+	if (count != sizeof(value))
+		return count - copy_from_user(bytes, buf, count);
+	if (get_user(value, (const u32 __user *)buf))
+		return 0;
+	put_unaligned(value, (u32 *)bytes);
+	return count;
+}
+
+static int access_clip(struct device_access *access)
+{
+	struct vfio_device *device = access->device;
+	ssize_t size;
+
+	if (access->clipped)
+		return 0;
+	size = device->ops->clip(device, access->write, access->left, access->pos);
+	if (size < 0)
+		return size;
+	access->left = size;
+	access->clipped = true;
+	return 0;
+}
+
+static int access_touch(const struct device_access *access, u8 *bytes, size_t count)
+{
+	struct vfio_device *device = access->device;
+	int ret;
+
+	ret = device_wake(device);
+	if (ret)
+		return ret;
+	if (access->write)
+		ret = device->ops->write(device, bytes, count, access->pos);
+	else
+		ret = device->ops->read(device, bytes, count, access->pos);
+	device_may_sleep(device);
+	return ret;
+}
+
+/* The bytes up to the next multiple of @room, by way of @bytes, of which there are as many. */
+static int access_piece(struct device_access *access, u8 *bytes, size_t room)
+{
+	size_t count = min_t(size_t, access->left, room - (access->pos & (room - 1)));
+	size_t known = access->write ? bytes_from_user(bytes, access->buf, count) : count;
+	int ret;
+
+	if (!vfio_gate_enter(&access->device->gate))
 		return -ENODEV;
-	ret = device->ops->clip(device, write, count, pos);
-	vfio_gate_leave(&device->gate);
-	return ret;
-}
-
-/* Bytes of an access up to the next multiple of VFIO_ACCESS_BYTES. */
-static size_t access_piece(loff_t pos, size_t count)
-{
-	return min_t(size_t, count, VFIO_ACCESS_BYTES - (pos & (VFIO_ACCESS_BYTES - 1)));
-}
-
-static int device_read_piece(struct vfio_device *device, char __user *buf, size_t count, loff_t pos)
-{
-	u8 piece[VFIO_ACCESS_BYTES];
-	int ret;
-
-	ret = device_begin(device);
+	ret = access_clip(access);
+	count = min(count, access->left);
+	if (!ret && count)
+		ret = count > known ? -EFAULT : access_touch(access, bytes, count);
+	vfio_gate_leave(&access->device->gate);
+	if (!ret && !access->write && !bytes_to_user(access->buf, bytes, count))
+		ret = -EFAULT;
 	if (ret)
 		return ret;
-	ret = device->ops->read(device, piece, count, pos);
-	device_end(device);
-	return ret ?: copy_to_user(buf, piece, count) ? -EFAULT : 0;
+
+	access->buf += count;
+	access->left -= count;
+	access->pos += count;
+	return 0;
 }
 
-static int device_write_piece(struct vfio_device *device, const char __user *buf, size_t count,
-			      loff_t pos)
+static int access_all(struct device_access *access, u8 *bytes, size_t room)
 {
-	u8 piece[VFIO_ACCESS_BYTES];
 	int ret;
 
-	if (copy_from_user(piece, buf, count))
-		return -EFAULT;
-	ret = device_begin(device);
-	if (ret)
-		return ret;
-	ret = device->ops->write(device, piece, count, pos);
-	device_end(device);
-	return ret;
+	for (;;) {
+		ret = access_piece(access, bytes, room);
+		if (ret || !access->left)
+			return ret;
+		cond_resched();
+	}
+}
+
+/* Apart from the short ones, which need not clear as much of the stack. */
+static noinline int access_all_long(struct device_access *access)
+{
+	u8 bytes[VFIO_ACCESS_BYTES];
+
+	return access_all(access, bytes, sizeof(bytes));
 }
 
 /* The whole of a read() or write(), a piece at a time. */
 static ssize_t device_access(struct vfio_device *device, bool write, char __user *buf,
 			     size_t count, loff_t *pos)
 {
-	ssize_t size = device_clip(device, write, count, *pos);
-	size_t done, piece;
-	int ret = 0;
+	struct device_access access = {
+		.device = device,
+		.write = write,
+		.buf = buf,
+		.left = count,
+		.pos = *pos,
+	};
+	u8 bytes[REGISTER_BYTES];
+	int ret;
 
-	if (size <= 0)
-		return size;
-	for (done = 0; done < size; done += piece) {
-		piece = access_piece(*pos, size - done);
-		if (write)
-			ret = device_write_piece(device, buf + done, piece, *pos);
-		else
-			ret = device_read_piece(device, buf + done, piece, *pos);
-		if (ret)
-			break;
-		*pos += piece;
-		cond_resched();
-	}
-	return done ?: ret;
+	if (count > sizeof(bytes))
+		ret = access_all_long(&access);
+	else
+		ret = access_all(&access, bytes, sizeof(bytes));
+	*pos = access.pos;
+	return access.buf - buf ?: ret;
 }
 
 static ssize_t device_fops_read(struct file *file, char __user *buf, size_t count, loff_t *pos)

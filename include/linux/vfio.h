@@ -260,6 +260,8 @@ struct vfio_device_set {
  * @set: devices it is reset with; immutable after vfio_assign_device_set()
  * @set_node: in @set; guarded by its lock
  * @open_count: device fds; guarded by the lock of @set
+ * @may_sleep: the driver has given back the runtime-PM reference that keeps an open device awake;
+ *	set before that, cleared after it was taken again
  * @inode: inode of all fds of the device: one address space to zap BAR mappings in; immutable
  * @device: /sys/…/vfio-dev/vfioX; its reference count is that of the struct
  * @index: X in vfioX; immutable
@@ -283,6 +285,7 @@ struct vfio_device {
 	struct vfio_device_set *set;
 	struct list_head set_node;
 	unsigned int open_count;
+	bool may_sleep;
 	struct inode *inode;
 
 	/* private: for the core */

@@ -115,10 +115,24 @@ static bool bar_has_pages(struct vfio_pci_device *vpci, unsigned int index)
 	       PAGE_ALIGNED(pci_resource_len(vpci->pdev, index));
 }
 
+/* What read() and write() may touch of a BAR, once it is mapped. */
+static void bar_set_span(struct vfio_pci_device *vpci, unsigned int index, void __iomem *io)
+{
+	struct vfio_pci_io_span *span = &vpci->bars[index].span;
+
+	span->io = io;
+	span->width = vpci->bars[index].ports ? 4 : 8;
+	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
+		span->hole = vpci->msi.table_offset;
+		span->hole_end = span->hole + vpci->msi.table_size;
+	}
+}
+
 static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 {
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 	struct pci_dev *pdev = vpci->pdev;
+	void __iomem *io;
 
 	*bar = (struct vfio_pci_bar){
 		.size = pci_resource_len(pdev, index),
@@ -130,12 +144,13 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	bar->error = pci_request_selected_regions(pdev, BIT(index), "vfio");
 	if (bar->error)
 		return;
-	bar->io = pci_iomap(pdev, index, 0);
-	if (!bar->io) {
+	io = pci_iomap(pdev, index, 0);
+	if (!io) {
 		pci_release_selected_regions(pdev, BIT(index));
 		bar->error = -ENOMEM;
 		return;
 	}
+	bar_set_span(vpci, index, io);
 	if (!bar->ports)
 		bar->can_mmap = bar_has_pages(vpci, index) || bar_fill_page(vpci, index);
 }
@@ -166,8 +181,8 @@ static void bar_close(struct vfio_pci_device *vpci, unsigned int index)
 	if (bar->filler)
 		release_resource(bar->filler);
 	kfree(bar->filler);
-	if (bar->io) {
-		pci_iounmap(vpci->pdev, bar->io);
+	if (bar->span.io) {
+		pci_iounmap(vpci->pdev, bar->span.io);
 		pci_release_selected_regions(vpci->pdev, BIT(index));
 	}
 	*bar = (struct vfio_pci_bar){};
@@ -185,18 +200,6 @@ void vfio_pci_bars_close(struct vfio_pci_device *vpci)
 
 	for (i = VFIO_PCI_NR_BARS; i--; )
 		bar_close(vpci, i);
-}
-
-static struct vfio_pci_io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
-{
-	const struct vfio_pci_bar *bar = &vpci->bars[index];
-	struct vfio_pci_io_span span = { .io = bar->io, .width = bar->ports ? 4 : 8 };
-
-	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
-		span.hole = vpci->msi.table_offset;
-		span.hole_end = span.hole + vpci->msi.table_size;
-	}
-	return span;
 }
 
 /**
@@ -230,7 +233,7 @@ ssize_t vfio_pci_bar_clip(const struct vfio_pci_device *vpci, unsigned int bar, 
 {
 	ssize_t ret = vfio_pci_region_clip(vpci->bars[bar].size, count, offset);
 
-	return ret < 0 || vpci->bars[bar].io ? ret : vpci->bars[bar].error;
+	return ret < 0 || vpci->bars[bar].span.io ? ret : vpci->bars[bar].error;
 }
 
 /* Has the device's attention: memory_lock, given back by up_read(). */
@@ -263,13 +266,12 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, size_t count,
 		      u64 offset)
 {
-	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	int ret;
 
 	ret = bar_enter(vpci, &vpci->bars[bar]);
 	if (ret)
 		return ret;
-	vfio_pci_io_read(&span, offset, buf, count);
+	vfio_pci_io_read(&vpci->bars[bar].span, offset, buf, count);
 	up_read(&vpci->memory_lock);
 	return 0;
 }
@@ -288,13 +290,12 @@ int vfio_pci_bar_read(struct vfio_pci_device *vpci, unsigned int bar, u8 *buf, s
 int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 *buf,
 		       size_t count, u64 offset)
 {
-	struct vfio_pci_io_span span = bar_span(vpci, bar);
 	int ret;
 
 	ret = bar_enter(vpci, &vpci->bars[bar]);
 	if (ret)
 		return ret;
-	vfio_pci_io_write(&span, offset, buf, count);
+	vfio_pci_io_write(&vpci->bars[bar].span, offset, buf, count);
 	up_read(&vpci->memory_lock);
 	return 0;
 }
@@ -312,12 +313,12 @@ int vfio_pci_bar_write(struct vfio_pci_device *vpci, unsigned int bar, const u8 
 int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 			unsigned int width)
 {
-	struct vfio_pci_io_span span = bar_span(vpci, bar);
+	const struct vfio_pci_io_span *span = &vpci->bars[bar].span;
 	u64 size = vpci->bars[bar].size;
 
-	if (width > span.width || width > size || offset > size - width || offset % width)
+	if (width > span->width || width > size || offset > size - width || offset % width)
 		return -EINVAL;
-	if (offset < span.hole_end && offset + width > span.hole)
+	if (offset < span->hole_end && offset + width > span->hole)
 		return -EINVAL;
 	return vpci->bars[bar].error;
 }
@@ -342,7 +343,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 	lockdep_assert_held(&vpci->memory_lock);
 
 	if (vpci->bars[bar].ports || vfio_pci_memory_enabled(vpci))
-		vfio_pci_io_write_one(vpci->bars[bar].io + offset, (const u8 *)&raw, width);
+		vfio_pci_io_write_one(vpci->bars[bar].span.io + offset, (const u8 *)&raw, width);
 }
 
 /* ---- reading the ROM ---- */

@@ -27,13 +27,10 @@
 /* Every byte of which @bits has a bit */
 static u32 whole_bytes(u32 bits)
 {
-	u32 bytes = 0;
-	u32 byte;
-
-	for (byte = 0xff; byte; byte <<= 8)
-		if (bits & byte)
-			bytes |= byte;
-	return bytes;
+	bits |= bits >> 4;
+	bits |= bits >> 2;
+	bits |= bits >> 1;
+	return (bits & 0x01010101) * 0xff;
 }
 
 /* How wide may an access from byte @lane on be that touches bytes of @bytes only? 0: not at all */
@@ -83,8 +80,10 @@ static int hardware_read(struct pci_dev *pdev, u16 pos, u32 bits, u32 *value)
 
 	/* Whoever asks a device that is gone may wait for its answer. */
 	*value = pci_dev_is_disconnected(pdev) ? bytes : 0;
-	if (*value)
+	if (*value || !bytes)
 		return 0;
+	if (bytes == ~0U)
+		return pci_user_read_config_dword(pdev, pos, value);
 	for (lane = 0; lane < 4; lane += width ? width : 1) {
 		width = lane_width(bytes, lane);
 		if (!width)
@@ -125,6 +124,12 @@ static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_acc
 
 /* ---- one piece ---- */
 
+/* Does the whole dword at @pos belong to one capability? */
+static bool dword_has_one_owner(const struct vfio_pci_config *config, u16 pos)
+{
+	return vfio_pci_get_le32(config->owner + pos) == config->owner[pos] * 0x01010101U;
+}
+
 /* The piece of config space from @pos on, of at most @count bytes. Returns its length. */
 static unsigned int access_cut(const struct vfio_pci_config *config, u16 pos, size_t count,
 			       struct vfio_pci_config_access *access)
@@ -132,6 +137,8 @@ static unsigned int access_cut(const struct vfio_pci_config *config, u16 pos, si
 	unsigned int lane = pos % 4;
 	unsigned int length = 1;
 
+	if (!lane && count >= 4 && dword_has_one_owner(config, pos))
+		length = 4;
 	while (length < count && (pos + length) % 4 &&
 	       config->owner[pos + length] == config->owner[pos])
 		length++;
@@ -161,18 +168,18 @@ access_hook(const struct vfio_pci_config_instance *owner,
 	return capability->hook;
 }
 
-/* Note that bytes which belong to nothing are touched. */
+/* Note that bytes which belong to nothing are touched. A piece has one owner. */
 static void access_note(const struct vfio_pci_config *config, unsigned long *gaps,
+			const struct vfio_pci_config_instance *owner,
 			const struct vfio_pci_config_access *access)
 {
 	unsigned int lane;
 
+	if (owner != &config->instances[VFIO_PCI_CONFIG_GAP])
+		return;
 	for (lane = 0; lane < 4; lane++) {
-		u16 pos = access->pos + lane;
-
-		if (access->mask & 0xffU << 8 * lane &&
-		    config->owner[pos] == VFIO_PCI_CONFIG_GAP)
-			__set_bit(pos, gaps);
+		if (access->mask & 0xffU << 8 * lane)
+			__set_bit(access->pos + lane, gaps);
 	}
 }
 
@@ -188,7 +195,7 @@ static int access_read(struct vfio_pci_device *vpci,
 
 	lockdep_assert_held(&vpci->config_lock);
 
-	access_note(config, vpci->gaps.read, access);
+	access_note(config, vpci->gaps.read, owner, access);
 	if (hook && hook->refresh)
 		hook->refresh(vpci, owner->pos);
 	ret = hardware_read(vpci->pdev, access->pos, access->mask & ~virt, &hardware);
@@ -225,7 +232,7 @@ static int access_write(struct vfio_pci_device *vpci,
 
 	lockdep_assert_held(&vpci->config_lock);
 
-	access_note(config, vpci->gaps.written, access);
+	access_note(config, vpci->gaps.written, owner, access);
 	access->hardware = write & ~virt;
 	if (hook && hook->begin)
 		hook->begin(vpci, owner->pos, access);
@@ -282,6 +289,10 @@ int vfio_pci_config_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u6
 		mutex_unlock(&vpci->config_lock);
 		if (ret)
 			return ret;
+		if (length == sizeof(bytes)) {
+			vfio_pci_put_le32(buf + done, access.value);
+			continue;
+		}
 		vfio_pci_put_le32(bytes, access.value);
 		memcpy(buf + done, bytes + pos % 4, length);
 	}

@@ -6,14 +6,16 @@
  * the device answers is for the caller to know.
  */
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/unaligned.h>
 
 #include "pci.h"
 
+/* The widest access that is aligned and not too long. */
 static unsigned int io_width(const struct vfio_pci_io_span *span, u64 offset, size_t count)
 {
 	unsigned int width = span->width;
 
-	while (width > 1 && (offset % width || count < width))
+	while (width > 1 && (offset & (width - 1) || count < width))
 		width /= 2;
 	return width;
 }
@@ -24,20 +26,17 @@ static bool io_in_hole(const struct vfio_pci_io_span *span, u64 offset)
 	return offset >= span->hole && offset < span->hole_end;
 }
 
-/* Devices are little-endian, and so is what the user sees. */
+/* Devices are little-endian, and so is what the user sees. Registers of four bytes come first. */
 static void io_read_one(void __iomem *io, u8 *to, unsigned int width)
 {
-	__le64 value;
-
-	if (width == 8)
-		value = cpu_to_le64(readq(io));
-	else if (width == 4)
-		value = cpu_to_le64(ioread32(io));
+	if (width == 4)
+		put_unaligned_le32(ioread32(io), to);
+	else if (width == 8)
+		put_unaligned_le64(readq(io), to);
 	else if (width == 2)
-		value = cpu_to_le64(ioread16(io));
+		put_unaligned_le16(ioread16(io), to);
 	else
-		value = cpu_to_le64(ioread8(io));
-	memcpy(to, &value, width);
+		*to = ioread8(io);
 }
 
 /**
@@ -50,19 +49,14 @@ static void io_read_one(void __iomem *io, u8 *to, unsigned int width)
  */
 void vfio_pci_io_write_one(void __iomem *io, const u8 *from, unsigned int width)
 {
-	__le64 raw = 0;
-	u64 value;
-
-	memcpy(&raw, from, width);
-	value = le64_to_cpu(raw);
-	if (width == 8)
-		writeq(value, io);
-	else if (width == 4)
-		iowrite32(value, io);
+	if (width == 4)
+		iowrite32(get_unaligned_le32(from), io);
+	else if (width == 8)
+		writeq(get_unaligned_le64(from), io);
 	else if (width == 2)
-		iowrite16(value, io);
+		iowrite16(get_unaligned_le16(from), io);
 	else
-		iowrite8(value, io);
+		iowrite8(*from, io);
 }
 
 /**

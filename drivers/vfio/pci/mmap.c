@@ -99,7 +99,7 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 	/* A page must not outlive the reference that keeps the device awake. */
 	if (pci_dev_is_disconnected(vpci->pdev))
 		ret = vfio_device_fault_dead(&vpci->vdev, vmf, order);
-	else if (vfio_pci_memory_enabled(vpci) && !vpci->low_power)
+	else if (vfio_pci_memory_enabled(vpci) && !vpci->vdev.may_sleep)
 		ret = alias ? alias_insert(vmf, pfn) : bar_insert(vmf, pfn, order);
 	up_read(&vpci->memory_lock);
 	return ret;

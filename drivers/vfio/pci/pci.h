@@ -42,16 +42,31 @@ struct pci_saved_state;
 struct task_struct;
 
 /**
+ * struct vfio_pci_io_span - io.c: what a piece of read() or write() may touch
+ * @io: kernel mapping of offset 0
+ * @width: widest access in bytes
+ * @hole: first offset that is not to be touched
+ * @hole_end: end of those
+ */
+struct vfio_pci_io_span {
+	void __iomem *io;
+	unsigned int width;
+	u64 hole;
+	u64 hole_end;
+};
+
+/**
  * struct vfio_pci_bar - bar.c: one base address register
- * @io: kernel mapping, made at open; NULL where the BAR is absent or could not be claimed
+ * @span: its kernel mapping, made at open, NULL where the BAR is absent or could not be claimed;
+ *	the hole is the MSI-X table
  * @size: bytes, 0 for an absent BAR; open state
- * @error: why @io is NULL: 0 for an absent BAR; open state
+ * @error: why there is no mapping: 0 for an absent BAR; open state
  * @ports: I/O ports, not memory; open state
  * @can_mmap: memory that the user may map: whole pages, nobody else's bytes in them; open state
  * @filler: claim on the rest of the page of a BAR smaller than one, or NULL; open state
  */
 struct vfio_pci_bar {
-	void __iomem *io;
+	struct vfio_pci_io_span span;
 	resource_size_t size;
 	int error;
 	bool ports;
@@ -200,7 +215,6 @@ struct vfio_pci_sriov {
  * @saved_state: config space as it was before the first open, restored by the last close
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
- * @low_power: power.c: the user lets the device sleep, and maps no BAR; memory_lock, written
  * @asleep: power.c: suspended by runtime PM; memory_lock, written
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
  * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
@@ -251,7 +265,6 @@ struct vfio_pci_device {
 	struct pci_saved_state *saved_state;
 	struct pci_saved_state *pm_state;
 	struct eventfd_ctx *wakeup;
-	bool low_power;
 	bool asleep;
 	struct task_struct *resetter;
 	bool frozen;
@@ -275,20 +288,6 @@ static inline u64 vfio_pci_region_offset(u32 index)
 {
 	return (u64)index << VFIO_PCI_OFFSET_SHIFT;
 }
-
-/**
- * struct vfio_pci_io_span - io.c: what a piece of read() or write() may touch
- * @io: kernel mapping of offset 0
- * @width: widest access in bytes
- * @hole: first offset that is not to be touched
- * @hole_end: end of those
- */
-struct vfio_pci_io_span {
-	void __iomem *io;
-	unsigned int width;
-	u64 hole;
-	u64 hole_end;
-};
 
 /* io.c */
 void vfio_pci_io_read(const struct vfio_pci_io_span *span, u64 offset, u8 *to, size_t count);

@@ -12,7 +12,8 @@
  * is kept here.
  *
  * References, for the balance: binding leaves the one that the PCI core took (idle_awake), or gives
- * it back and takes it at open; low_power means that one was given back.
+ * it back and takes it at open; may_sleep means that one was given back. It is written in the
+ * window of memory_lock; with it the user maps no BAR.
  */
 #include <linux/eventfd.h>
 #include <linux/pm_runtime.h>
@@ -148,10 +149,11 @@ static void low_power_leave(struct vfio_pci_device *vpci)
 {
 	lockdep_assert_held_write(&vpci->memory_lock);
 
-	if (!vpci->low_power)
+	if (!vpci->vdev.may_sleep)
 		return;
-	vpci->low_power = false;
 	pm_runtime_get_noresume(&vpci->pdev->dev);
+	/* After that the core takes it for granted. */
+	smp_store_release(&vpci->vdev.may_sleep, false);
 	if (vpci->wakeup)
 		eventfd_ctx_put(vpci->wakeup);
 	vpci->wakeup = NULL;
@@ -165,10 +167,11 @@ static int low_power_enter(struct vfio_pci_device *vpci, struct eventfd_ctx *wak
 	int ret = 0;
 
 	vfio_pci_quiesce(vpci);
-	if (vpci->low_power) {
+	if (vpci->vdev.may_sleep) {
 		ret = -EINVAL;
 	} else {
-		vpci->low_power = true;
+		/* Whoever takes a reference after this one is gone sees it: that is a barrier. */
+		WRITE_ONCE(vpci->vdev.may_sleep, true);
 		vpci->wakeup = wakeup;
 		/* The core's reference around this very call remains, and puts it to sleep. */
 		pm_runtime_put_noidle(&vpci->pdev->dev);
