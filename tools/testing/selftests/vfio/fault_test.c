@@ -285,7 +285,7 @@ TEST_F(fault, set_iommu)
 }
 
 /* A device that could not be opened is not half open. It is reset each time, which takes long. */
-TEST_F_TIMEOUT(fault, open_device, 300)
+TEST_F_TIMEOUT(fault, open_device, 900)
 {
 	struct client *o = &self->other;
 

@@ -19,7 +19,7 @@ timeout=45
 # shellcheck source=/dev/null
 . "$here/settings"
 kmemleak=/sys/kernel/debug/kmemleak
-[ ! -e $kmemleak ] || timeout=$((timeout * 5))
+[ ! -e $kmemleak ] || timeout=$((timeout * 8))
 
 passed=0 failed=0 skipped=0 stuck=''
 output=$(mktemp) log=$(mktemp) announced=$(mktemp)

@@ -13,7 +13,7 @@
 
 /* Seconds for one test. A debug kernel under emulation on a busy machine needs more than usual. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	120
+#define TEST_TIMEOUT_DEFAULT	300
 
 /* The errno that a call left behind, 0 if it succeeded. */
 #define ERRNO_OF(call) (__extension__ ({				\
