@@ -26,7 +26,7 @@ KBUILD := $(MAKE) -C $(KDIR) M=$(MIRROR) CONFIG_DEBUG_INFO_BTF_MODULES=
 export BUILD
 
 .PHONY: modules install uninstall clean demo check check-debug sparse style help selftests vfioctl \
-	install-vfioctl check-vfioctl deb check-package
+	install-vfioctl check-vfioctl deb check-package check-clients
 
 modules: mirror
 	+$(KBUILD) modules
@@ -93,6 +93,9 @@ deb:
 check-package:
 	@tools/check/check-package $(CHOSEN)
 
+check-clients:
+	@tools/check/check-clients $(CHOSEN)
+
 check-vfioctl:
 	@$(MAKE) --no-print-directory -C tools/vfio check
 
@@ -113,6 +116,7 @@ help:
 	@echo '  check-debug  the self-tests on a kernel with KASAN, lockdep, kmemleak ...'
 	@echo '  check-vfioctl  vfioctl on synthetic machines, no root needed'
 	@echo '  check-package  the life of the packages in a virtual machine [KVER=...]'
+	@echo '  check-clients  QEMU, DPDK, driverctl in a virtual machine [KVER=...]'
 	@echo '  sparse       sparse alone, one kernel'
 	@echo '  style        checkpatch alone'
 	@echo '  selftests    build the self-tests'

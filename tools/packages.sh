@@ -3,7 +3,7 @@
 #
 # packages.sh: Debian packages for whoever builds and tests, by name and only where missing.
 #
-#   packages.sh install LIST...    install packages of lists: build vm demo bench check debug deb package
+#   packages.sh install LIST...    install packages of lists: build vm demo bench clients check debug deb package
 #   packages.sh kernels            print the releases of Debian's two kernels, oldest first
 #   packages.sh headers KVER       install the headers of a kernel
 #   packages.sh image KVER         unpack a kernel into the build folder, print where
@@ -23,6 +23,7 @@ declare -A lists=(
 	[vm]="qemu-system-x86 busybox-static cpio kmod"
 	[demo]="qemu-utils qemu-block-extra"
 	[bench]="python3-minimal"
+	[clients]="qemu-utils qemu-block-extra driverctl udev python3-minimal dpdk dpdk-dev"
 	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils"
 	[deb]="dpkg-dev debhelper dh-dkms lintian fakeroot"
 	[package]="dkms debhelper initramfs-tools udev"

@@ -18,38 +18,14 @@ programs_dir=${BUILD:-$here/../../../../build}/selftests
 timeout=45
 # shellcheck source=/dev/null
 . "$here/settings"
+# shellcheck source=tools/testing/selftests/vfio/lib/complaints.sh
+. "$here/lib/complaints.sh"
 kmemleak=/sys/kernel/debug/kmemleak
 [ ! -e $kmemleak ] || timeout=$((timeout * 8))
 
 passed=0 failed=0 skipped=0 stuck=''
-output=$(mktemp) log=$(mktemp) announced=$(mktemp)
-trap 'rm -f "$output" "$log" "$announced"' EXIT
-
-# What a kernel says when something is wrong. RCU stalls and slow clocks are the emulation's doing.
-complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockdep|trying)'
-complaints+='|suspicious RCU|refcount_t:|general protection|Bad page|bad unlock|corruption'
-complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
-
-# What the PCI core says of the errors that a test injects, in the name of their device's driver.
-injected='vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device \[|\[)'
-
-mark() { echo "selftest: $1" >/dev/kmsg; }
-
-# complained MARK: print what the kernel has complained about since then, if anything. That the
-# modules are not the kernel's own is no complaint of ours, nor that a driver refuses a device.
-complained() {
-	dmesg -r | tac | sed "/selftest: $1\$/q" | tac >"$log"
-	{
-		echo 'loading out-of-tree module'
-		echo 'probe (of|with driver) .* failed with error'
-		echo "$injected"
-		sed -n 's/.*selftest provokes: //p' "$log"
-	} >"$announced"
-	{
-		grep -E "$complaints" "$log" | grep -vE 'selftest[: ]|rcu.*stall'
-		grep -E '^<[0-4]>.*vfio' "$log" | grep -vEf "$announced"
-	} | head -n 5
-}
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
 
 # fail_too WHAT: one more failure, of the program as a whole.
 fail_too() {

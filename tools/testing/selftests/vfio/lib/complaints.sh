@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the kernel says while something is checked, and which of it is a complaint.
+
+# What a kernel says when something is wrong. RCU stalls and slow clocks are the emulation's doing.
+complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockdep|trying)'
+complaints+='|suspicious RCU|refcount_t:|general protection|Bad page|bad unlock|corruption'
+complaints+='|DEBUG_LOCKS_WARN_ON|sleeping function|leaked|still has locks held'
+
+# What the PCI core says of the errors that a test injects, in the name of their device's driver.
+injected='vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device \[|\[)'
+
+mark() { echo "selftest: $1" >/dev/kmsg; }
+
+# complained MARK: print what the kernel has complained about since then, if anything. That the
+# modules are not the kernel's own is no complaint of ours, nor that a driver refuses a device.
+complained() {
+	local log announced
+
+	log=$(dmesg -r | tac | sed "/selftest: $1\$/q" | tac)
+	announced=$(
+		echo 'loading out-of-tree module'
+		echo 'probe (of|with driver) .* failed with error'
+		echo "$injected"
+		sed -n 's/.*selftest provokes: //p' <<<"$log"
+	)
+	{
+		grep -E "$complaints" <<<"$log" | grep -vE 'selftest[: ]|rcu.*stall'
+		grep -E '^<[0-4]>.*vfio' <<<"$log" | grep -vEf <(echo "$announced")
+	} | head -n 5
+}
