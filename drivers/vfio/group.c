@@ -36,6 +36,25 @@ static dev_t first_devt;
 
 /* ---- ioctls ---- */
 
+/*
+ * The user only gets a flag that is missing, after which most programs give up, or the error of a
+ * claim. Say who is in his way.
+ */
+static void tell_blockers(struct vfio_group *group)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+	char blockers[160];
+
+	lockdep_assert_held(&group->lock);
+
+	if (!__ratelimit(&limit))
+		return;
+	if (vfio_blockers_print(group->iommu_group, blockers, sizeof(blockers), ','))
+		dev_info(&group->dev, "group is not viable, in use by the host: %s\n", blockers);
+	else
+		dev_info(&group->dev, "group is not viable, somebody else owns its DMA\n");
+}
+
 static long group_get_status(void *owner, struct vfio_call *call)
 {
 	struct vfio_group *group = owner;
@@ -50,24 +69,10 @@ static long group_get_status(void *owner, struct vfio_call *call)
 		status->flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (!iommu_group_dma_owner_claimed(group->iommu_group))
 		status->flags = VFIO_GROUP_FLAGS_VIABLE;
+	else
+		tell_blockers(group);
 	mutex_unlock(&group->lock);
 	return ret;
-}
-
-/* The user only gets the error of a claim. Say who is in his way. */
-static void tell_blockers(struct vfio_group *group)
-{
-	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
-	char blockers[160];
-
-	lockdep_assert_held(&group->lock);
-
-	if (!__ratelimit(&limit))
-		return;
-	if (vfio_blockers_print(group->iommu_group, blockers, sizeof(blockers), ','))
-		dev_info(&group->dev, "group is not viable, in use by the host: %s\n", blockers);
-	else
-		dev_info(&group->dev, "group is not viable, somebody else owns its DMA\n");
 }
 
 static int group_join_container(struct vfio_group *group, struct file *file)
