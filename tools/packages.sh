@@ -3,7 +3,8 @@
 #
 # packages.sh: Debian packages for whoever builds and tests, by name and only where missing.
 #
-#   packages.sh install LIST...    install packages of lists: build vm demo bench clients check debug deb package
+#   packages.sh install LIST...    install packages of lists: build vm demo bench clients check debug
+#                                  deb package
 #   packages.sh kernels            print the releases of Debian's two kernels, oldest first
 #   packages.sh headers KVER       install the headers of a kernel
 #   packages.sh image KVER         unpack a kernel into the build folder, print where
