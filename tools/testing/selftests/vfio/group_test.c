@@ -293,8 +293,8 @@ TEST_F(pair, not_blocked)
 }
 
 /*
- * A driver of the host blocks: sysfs and the log name the device and the driver. The log does so when
- * the status is asked for, since QEMU goes no further than that.
+ * A driver of the host blocks: sysfs and the log name the device and the driver. The log does so
+ * when the status is asked for, since QEMU goes no further than that.
  */
 TEST_F(pair, blocked)
 {
