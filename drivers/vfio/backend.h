@@ -17,6 +17,8 @@
 #include <linux/list.h>
 #include <linux/module.h>
 
+struct seq_file;
+
 /**
  * struct vfio_backend_ops - what the container asks a backend to do
  * @owner: module that is pinned while an instance is open
@@ -30,6 +32,8 @@
  * @withdraw: memory of a device, from one physical address to another (inclusive), is no user's any
  *	more: no device may reach it through the instance; cannot fail; may sleep; NULL if no
  *	mapping ever shows any
+ * @fdinfo: lines for the fdinfo of the container; waits for no lock that is held over anything
+ *	long. The container's lock is held for reading
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {
@@ -41,6 +45,7 @@ struct vfio_backend_ops {
 	int (*attach)(void *instance, struct iommu_group *group);
 	void (*detach)(void *instance, struct iommu_group *group);
 	void (*withdraw)(void *instance, phys_addr_t start, phys_addr_t last);
+	void (*fdinfo)(void *instance, struct seq_file *seq);
 	long (*ioctl)(void *instance, unsigned int cmd, unsigned long arg);
 };
 

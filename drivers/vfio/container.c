@@ -21,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/kmod.h>
 #include <linux/miscdevice.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "vfio.h"
@@ -381,12 +382,36 @@ static int container_fops_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Whoever reads this waits for nobody: it says so if the container's lock is taken. */
+static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct vfio_container *container = file->private_data;
+	struct vfio_instance *instance;
+	struct vfio_member *member;
+
+	if (!down_read_trylock(&container->lock)) {
+		seq_puts(seq, "vfio-container-busy: 1\n");
+		return;
+	}
+	seq_puts(seq, "vfio-container-groups:");
+	list_for_each_entry(member, &container->members, node)
+		seq_printf(seq, " %d", iommu_group_id(member->iommu_group));
+	seq_putc(seq, '\n');
+	instance = container->instance;
+	if (instance)
+		instance_ops(instance)->fdinfo(instance->data, seq);
+	else
+		seq_puts(seq, "vfio-container-backend: none\n");
+	up_read(&container->lock);
+}
+
 static const struct file_operations container_fops = {
 	.owner = THIS_MODULE,
 	.open = container_fops_open,
 	.release = container_fops_release,
 	.unlocked_ioctl = container_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = container_fops_show_fdinfo,
 };
 
 /**

@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/seq_file.h>
 
 #include "vfio.h"
 
@@ -98,6 +99,11 @@ static void noiommu_detach(void *instance, struct iommu_group *iommu_group)
 {
 }
 
+static void noiommu_fdinfo(void *instance, struct seq_file *seq)
+{
+	seq_puts(seq, "vfio-container-backend: noiommu\n");
+}
+
 static long noiommu_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 {
 	return -ENOTTY;
@@ -111,6 +117,7 @@ static const struct vfio_backend_ops noiommu_ops = {
 	.extension = noiommu_extension,
 	.attach = noiommu_attach,
 	.detach = noiommu_detach,
+	.fdinfo = noiommu_fdinfo,
 	.ioctl = noiommu_ioctl,
 };
 

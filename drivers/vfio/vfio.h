@@ -204,6 +204,9 @@ void vfio_noiommu_exit(void);
 /* group_sysfs.c */
 extern const struct attribute_group *vfio_group_attr_groups[];
 
+/* group_fdinfo.c */
+void vfio_group_fdinfo(struct vfio_group *group, struct seq_file *seq);
+
 /* group.c */
 int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group);
 void vfio_group_hide(struct vfio_device *device);

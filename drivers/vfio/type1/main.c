@@ -331,6 +331,7 @@ static const struct vfio_backend_ops type1_ops = {
 	.attach = type1_attach,
 	.detach = type1_detach,
 	.withdraw = type1_withdraw,
+	.fdinfo = type1_fdinfo,
 	.ioctl = type1_ioctl,
 };
 

@@ -39,6 +39,7 @@
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
+#include <linux/seq_file.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <uapi/linux/vfio.h>
@@ -376,6 +377,9 @@ void mappings_changed(struct type1_iommu *iommu);
 int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range);
 bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range);
 int mappings_select(struct type1_iommu *iommu, const struct iova_range *range);
+
+/* show.c */
+void type1_fdinfo(void *instance, struct seq_file *seq);
 
 /* dma.c */
 int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,
