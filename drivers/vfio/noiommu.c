@@ -74,11 +74,14 @@ void vfio_noiommu_group_destroy(struct device *dev)
 
 /* ---- the backend ---- */
 
-static void *noiommu_open(unsigned long type)
+static void *noiommu_open(unsigned long type, struct vfio_reason *reason)
 {
 	if (type != VFIO_NOIOMMU_IOMMU)
 		return ERR_PTR(-EINVAL);
-	return capable(CAP_SYS_RAWIO) ? NULL : ERR_PTR(-EPERM);
+	if (capable(CAP_SYS_RAWIO))
+		return NULL;
+	vfio_reason_note(reason, "a container without an IOMMU needs CAP_SYS_RAWIO");
+	return ERR_PTR(-EPERM);
 }
 
 static void noiommu_release(void *instance)

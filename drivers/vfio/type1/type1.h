@@ -144,6 +144,7 @@ struct pinner {
 };
 
 struct pinlog_chunk;
+struct vfio_reason;
 
 /**
  * struct pinlog - the runs of a mapping
@@ -274,6 +275,7 @@ struct type1_mapping {
 /**
  * struct type1_iommu - the backend's instance in a container
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
+ * @reason: where to note why an ioctl or a group is refused; the container's
  * @domains_lock: see the top
  * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
  *	either is enough to look
@@ -293,6 +295,7 @@ struct type1_mapping {
  */
 struct type1_iommu {
 	bool v2;
+	struct vfio_reason *reason;
 	struct rw_semaphore domains_lock; /* of the members below */
 	struct list_head domains;
 	struct iova_set ranges;
