@@ -17,11 +17,16 @@
 #include <linux/list.h>
 #include <linux/module.h>
 
+#include "reason.h"
+
+struct seq_file;
+
 /**
  * struct vfio_backend_ops - what the container asks a backend to do
  * @owner: module that is pinned while an instance is open
  * @noiommu: serves groups without an IOMMU, and only these
- * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep
+ * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep. What is refused later is
+ *	noted in @reason, which lives as long as any of the other calls but @release and @withdraw
  * @release: free an instance; it has no groups any more and nobody calls; may sleep
  * @extension: answer of VFIO_CHECK_EXTENSION; @instance is NULL if asked before VFIO_SET_IOMMU
  * @attach: let the group's devices see the instance's mappings; may sleep; on failure nothing
@@ -30,17 +35,20 @@
  * @withdraw: memory of a device, from one physical address to another (inclusive), is no user's any
  *	more: no device may reach it through the instance; cannot fail; may sleep; NULL if no
  *	mapping ever shows any
+ * @fdinfo: lines for the fdinfo of the container; waits for no lock that is held over anything
+ *	long. The container's lock is held for reading
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {
 	struct module *owner;
 	bool noiommu;
-	void *(*open)(unsigned long type);
+	void *(*open)(unsigned long type, struct vfio_reason *reason);
 	void (*release)(void *instance);
 	long (*extension)(void *instance, unsigned long number);
 	int (*attach)(void *instance, struct iommu_group *group);
 	void (*detach)(void *instance, struct iommu_group *group);
 	void (*withdraw)(void *instance, phys_addr_t start, phys_addr_t last);
+	void (*fdinfo)(void *instance, struct seq_file *seq);
 	long (*ioctl)(void *instance, unsigned int cmd, unsigned long arg);
 };
 

@@ -21,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/kmod.h>
 #include <linux/miscdevice.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "vfio.h"
@@ -224,7 +225,7 @@ static int try_backend(struct vfio_container *container, struct vfio_backend *ba
 		return -ENOMEM;
 	kref_init(&instance->kref);
 	instance->backend = backend;
-	instance->data = backend->ops->open(type);
+	instance->data = backend->ops->open(type, &container->reason);
 	if (IS_ERR(instance->data)) {
 		ret = PTR_ERR(instance->data);
 		goto err_free;
@@ -253,8 +254,14 @@ static long container_find_backend(struct vfio_container *container, unsigned lo
 
 	lockdep_assert_held_write(&container->lock);
 
-	if (list_empty(&container->members) || container->instance)
+	if (list_empty(&container->members)) {
+		vfio_reason_note(&container->reason, "no group is in the container");
 		return -EINVAL;
+	}
+	if (container->instance) {
+		vfio_reason_note(&container->reason, "the container has its backend already");
+		return -EINVAL;
+	}
 	while ((backend = next_backend(container, backend, type))) {
 		ret = try_backend(container, backend, type);
 		if (!ret)
@@ -335,8 +342,10 @@ static long container_backend_ioctl(struct vfio_container *container, unsigned i
 	struct vfio_instance *instance = container_get_instance(container);
 	long ret;
 
-	if (!instance)
+	if (!instance) {
+		vfio_reason_note(&container->reason, "no backend yet: VFIO_SET_IOMMU comes first");
 		return -EINVAL;
+	}
 	ret = instance_ops(instance)->ioctl(instance->data, cmd, arg);
 	instance_put(instance);
 	return ret;
@@ -348,9 +357,8 @@ static const struct vfio_ioctl container_ioctls[] = {
 	{ .cmd = VFIO_SET_IOMMU, .plain = container_set_iommu },
 };
 
-static long container_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long container_ioctl(struct vfio_container *container, unsigned int cmd, unsigned long arg)
 {
-	struct vfio_container *container = file->private_data;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(container_ioctls); i++) {
@@ -358,6 +366,15 @@ static long container_fops_ioctl(struct file *file, unsigned int cmd, unsigned l
 			return container_ioctls[i].plain(container, arg);
 	}
 	return container_backend_ioctl(container, cmd, arg);
+}
+
+static long container_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vfio_container *container = file->private_data;
+	long ret = container_ioctl(container, cmd, arg);
+
+	vfio_reason_end(&container->reason, cmd, ret);
+	return ret;
 }
 
 static int container_fops_open(struct inode *inode, struct file *file)
@@ -370,6 +387,7 @@ static int container_fops_open(struct inode *inode, struct file *file)
 
 	kref_init(&container->kref);
 	init_rwsem(&container->lock);
+	vfio_reason_init(&container->reason);
 	INIT_LIST_HEAD(&container->members);
 	file->private_data = container;
 	return 0;
@@ -381,12 +399,37 @@ static int container_fops_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Whoever reads this waits for nobody: it says so if the container's lock is taken. */
+static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct vfio_container *container = file->private_data;
+	struct vfio_instance *instance;
+	struct vfio_member *member;
+
+	vfio_reason_show(&container->reason, seq);
+	if (!down_read_trylock(&container->lock)) {
+		seq_puts(seq, "vfio-container-busy: 1\n");
+		return;
+	}
+	seq_puts(seq, "vfio-container-groups:");
+	list_for_each_entry(member, &container->members, node)
+		seq_printf(seq, " %d", iommu_group_id(member->iommu_group));
+	seq_putc(seq, '\n');
+	instance = container->instance;
+	if (instance)
+		instance_ops(instance)->fdinfo(instance->data, seq);
+	else
+		seq_puts(seq, "vfio-container-backend: none\n");
+	up_read(&container->lock);
+}
+
 static const struct file_operations container_fops = {
 	.owner = THIS_MODULE,
 	.open = container_fops_open,
 	.release = container_fops_release,
 	.unlocked_ioctl = container_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = container_fops_show_fdinfo,
 };
 
 /**
@@ -421,15 +464,25 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 
 	lockdep_assert_held_write(&container->lock);
 
-	if (member->noiommu && !capable(CAP_SYS_RAWIO))
+	if (member->noiommu && !capable(CAP_SYS_RAWIO)) {
+		vfio_reason_note(&container->reason,
+				 "a group without an IOMMU needs CAP_SYS_RAWIO");
 		return -EPERM;
+	}
 	if (!list_empty(&container->members) &&
-	    container_is_noiommu(container) != member->noiommu)
+	    container_is_noiommu(container) != member->noiommu) {
+		vfio_reason_note(&container->reason,
+				 "groups with and without an IOMMU cannot share a container");
 		return -EPERM;
+	}
 
 	ret = member_claim(member);
-	if (ret)
+	if (ret) {
+		vfio_reason_note(&container->reason,
+				 "group %d is not viable: a driver of the host uses it",
+				 iommu_group_id(member->iommu_group));
 		return ret;
+	}
 	if (container->instance) {
 		ret = instance_ops(container->instance)->attach(container->instance->data,
 								member->iommu_group);
@@ -463,6 +516,7 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 	down_write(&container->lock);
 	ret = container_add_member(container, member);
 	up_write(&container->lock);
+	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, ret);
 	return ret;
 }
 

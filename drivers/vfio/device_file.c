@@ -491,21 +491,25 @@ static __poll_t device_fops_poll(struct file *file, poll_table *wait)
 	return vfio_gate_is_closed(&df->device->gate) ? EPOLLERR | EPOLLHUP : DEFAULT_POLLMASK;
 }
 
+/* Whoever reads this is inside the gate, so it waits for nobody. */
 static void device_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
 	char *path;
 
-	if (!vfio_gate_enter(&df->device->gate)) {
+	if (!vfio_gate_enter(&device->gate)) {
 		seq_puts(seq, "vfio-device-revoked: 1\n");
 		return;
 	}
-	path = kobject_get_path(&df->device->dev->kobj, GFP_KERNEL);
-	vfio_gate_leave(&df->device->gate);
-	if (!path)
-		return;
-	seq_printf(seq, "vfio-device-syspath: /sys%s\n", path);
+	seq_printf(seq, "vfio-device-name: %s\n", dev_name(device->dev));
+	path = kobject_get_path(&device->dev->kobj, GFP_KERNEL);
+	if (path)
+		seq_printf(seq, "vfio-device-syspath: /sys%s\n", path);
 	kfree(path);
+	if (device->ops->fdinfo)
+		device->ops->fdinfo(device, seq);
+	vfio_gate_leave(&device->gate);
 }
 
 static int device_fops_release(struct inode *inode, struct file *file)

@@ -307,12 +307,18 @@ static int group_fops_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void group_fops_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	vfio_group_fdinfo(file->private_data, seq);
+}
+
 static const struct file_operations group_fops = {
 	.owner = THIS_MODULE,
 	.open = group_fops_open,
 	.release = group_fops_release,
 	.unlocked_ioctl = group_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = group_fops_show_fdinfo,
 };
 
 /**

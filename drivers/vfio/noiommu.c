@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/seq_file.h>
 
 #include "vfio.h"
 
@@ -73,11 +74,14 @@ void vfio_noiommu_group_destroy(struct device *dev)
 
 /* ---- the backend ---- */
 
-static void *noiommu_open(unsigned long type)
+static void *noiommu_open(unsigned long type, struct vfio_reason *reason)
 {
 	if (type != VFIO_NOIOMMU_IOMMU)
 		return ERR_PTR(-EINVAL);
-	return capable(CAP_SYS_RAWIO) ? NULL : ERR_PTR(-EPERM);
+	if (capable(CAP_SYS_RAWIO))
+		return NULL;
+	vfio_reason_note(reason, "a container without an IOMMU needs CAP_SYS_RAWIO");
+	return ERR_PTR(-EPERM);
 }
 
 static void noiommu_release(void *instance)
@@ -98,6 +102,11 @@ static void noiommu_detach(void *instance, struct iommu_group *iommu_group)
 {
 }
 
+static void noiommu_fdinfo(void *instance, struct seq_file *seq)
+{
+	seq_puts(seq, "vfio-container-backend: noiommu\n");
+}
+
 static long noiommu_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 {
 	return -ENOTTY;
@@ -111,6 +120,7 @@ static const struct vfio_backend_ops noiommu_ops = {
 	.extension = noiommu_extension,
 	.attach = noiommu_attach,
 	.detach = noiommu_detach,
+	.fdinfo = noiommu_fdinfo,
 	.ioctl = noiommu_ioctl,
 };
 

@@ -25,9 +25,9 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->view_lock (spinlock), device->files_lock, vfio-pci's pfs_lock, aliases_lock and late_lock
- * (spinlock), and group->devices_lock (mutex; the match operation of devices runs under it, and
- * device->files_lock and pfs_lock are taken).
+ * group->view_lock (spinlock), vfio_reason.lock (spinlock), device->files_lock, vfio-pci's
+ * pfs_lock, aliases_lock and late_lock (spinlock), and group->devices_lock (mutex; the match
+ * operation of devices runs under it, and device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error: there memory_lock is only tried for. (A device that
@@ -74,12 +74,14 @@ struct vfio_holder_text {
  * @lock: guards everything below. Whoever holds it does not wait for the user
  * @members: groups, linked by vfio_member.node
  * @instance: what the members are attached to; NULL before SET_IOMMU
+ * @reason: why the last call failed; has a lock of its own
  */
 struct vfio_container {
 	struct kref kref;
 	struct rw_semaphore lock;
 	struct list_head members;
 	struct vfio_instance *instance;
+	struct vfio_reason reason;
 };
 
 /**
@@ -203,6 +205,9 @@ void vfio_noiommu_exit(void);
 
 /* group_sysfs.c */
 extern const struct attribute_group *vfio_group_attr_groups[];
+
+/* group_fdinfo.c */
+void vfio_group_fdinfo(struct vfio_group *group, struct seq_file *seq);
 
 /* group.c */
 int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group);

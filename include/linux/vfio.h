@@ -31,6 +31,7 @@ struct eventfd_ctx;
 struct file;
 struct iommu_group;
 struct kvm;
+struct seq_file;
 struct vfio_device;
 struct vfio_group;
 struct vm_area_struct;
@@ -187,6 +188,8 @@ struct vfio_feature {
  * @request: ask the user to let go, for the (@count + 1)th time; may be NULL
  * @match: does @name, as given to GET_DEVICE_FD, mean this device? 1, 0 or a negative errno that
  *	the caller gets; may write into @name; NULL: the name must equal dev_name()
+ * @fdinfo: lines for the fdinfo of an open device fd; waits for no lock that is held over anything
+ *	long; inside the gate; may be NULL
  * @groups: attributes of /sys/…/vfio-dev/vfioX, or NULL
  * @ioctls: rows of the device's ioctls; owner is the struct vfio_device
  * @nr_ioctls: number of @ioctls
@@ -211,6 +214,7 @@ struct vfio_device_ops {
 	vm_fault_t (*fault)(struct vfio_device *device, struct vm_fault *vmf, unsigned int order);
 	void (*request)(struct vfio_device *device, unsigned int count);
 	int (*match)(struct vfio_device *device, char *name);
+	void (*fdinfo)(struct vfio_device *device, struct seq_file *seq);
 	const struct attribute_group **groups;
 	const struct vfio_ioctl *ioctls;
 	size_t nr_ioctls;

@@ -601,6 +601,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.fault = device_fault,
 	.request = device_request,
 	.match = device_match,
+	.fdinfo = vfio_pci_fdinfo,
 	.groups = vfio_pci_config_groups,
 	.ioctls = device_ioctls,
 	.nr_ioctls = ARRAY_SIZE(device_ioctls),

@@ -426,6 +426,9 @@ u32 vfio_pci_irq_flags(struct vfio_pci_device *vpci, u32 index);
 long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_request *request);
 void vfio_pci_irqs_close(struct vfio_pci_device *vpci);
 
+/* show.c */
+void vfio_pci_fdinfo(struct vfio_device *device, struct seq_file *seq);
+
 /* device.c */
 extern const struct vfio_device_ops vfio_pci_device_ops;
 

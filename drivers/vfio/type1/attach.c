@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "../fault.h"
+#include "../reason.h"
 #include "type1.h"
 
 static bool allow_unsafe_interrupts;
@@ -101,11 +102,21 @@ static int check_group(struct type1_iommu *iommu, struct iommu_group *iommu_grou
 
 	lockdep_assert_held(&iommu->lock);
 
-	if (group_find(iommu, iommu_group, &domain))
+	if (group_find(iommu, iommu_group, &domain)) {
+		vfio_reason_note(iommu->reason, "group %d is in the container already",
+				 iommu_group_id(iommu_group));
 		return -EINVAL;
-	if (iommu->nr_vaddr_invalid)
+	}
+	if (iommu->nr_vaddr_invalid) {
+		vfio_reason_note(iommu->reason,
+				 "%u mappings have no vaddr: a new group has to wait",
+				 iommu->nr_vaddr_invalid);
 		return -EBUSY;
+	}
 	if (!iommu_group_has_isolated_msi(iommu_group) && !READ_ONCE(allow_unsafe_interrupts)) {
+		vfio_reason_note(iommu->reason,
+				 "interrupts of group %d are not isolated: allow_unsafe_interrupts",
+				 iommu_group_id(iommu_group));
 		pr_warn_ratelimited("No interrupt remapping support for group %d: a user could forge interrupts of others. Module parameter allow_unsafe_interrupts accepts that\n",
 				    iommu_group_id(iommu_group));
 		return -EPERM;
@@ -120,6 +131,9 @@ static int candidate_ranges(struct type1_iommu *iommu, struct type1_domain *doma
 	int ret;
 
 	if (!(iommu->pgsizes & domain_pgsizes(domain))) {
+		vfio_reason_note(iommu->reason,
+				 "group %d has no page size in common with the container",
+				 iommu_group_id(iommu_group));
 		pr_info_ratelimited("group %d has no page size in common with the container\n",
 				    iommu_group_id(iommu_group));
 		return -EINVAL;
@@ -200,8 +214,11 @@ static int attach_group(struct type1_iommu *iommu, struct type1_group *group)
 	lockdep_assert_held(&iommu->lock);
 
 	fresh = domain_create(group->iommu_group);
-	if (IS_ERR(fresh))
+	if (IS_ERR(fresh)) {
+		vfio_reason_note(iommu->reason, "the IOMMU does not take group %d into a domain",
+				 iommu_group_id(group->iommu_group));
 		return PTR_ERR(fresh);
+	}
 	ret = candidate_ranges(iommu, fresh, group->iommu_group, &ranges);
 	if (ret)
 		goto err_domain;

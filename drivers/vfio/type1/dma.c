@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 
 #include "../fault.h"
+#include "../reason.h"
 #include "type1.h"
 
 static const struct iova_range everything = { 0, U64_MAX };
@@ -238,8 +239,10 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 	int ret;
 
 	*bytes = 0;
-	if (bitmap && !READ_ONCE(iommu->dirty_tracking))
+	if (bitmap && !READ_ONCE(iommu->dirty_tracking)) {
+		vfio_reason_note(iommu->reason, "dirty tracking is not on");
 		return -EINVAL;
+	}
 	ret = mappings_claim(iommu, range, &claimed);
 	if (ret || list_empty(&claimed))
 		return ret;
@@ -372,8 +375,11 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	return mapping;
 }
 
-static void complain_memlock(u64 start, u64 last)
+static void complain_memlock(struct type1_iommu *iommu, u64 start, u64 last)
 {
+	vfio_reason_note(iommu->reason,
+			 "memlock limit: %lu, exceeded by the mapping of %llu bytes",
+			 rlimit(RLIMIT_MEMLOCK), last - start + 1);
 	pr_warn_ratelimited("%s[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
 			    current->comm, task_tgid_nr(current), rlimit(RLIMIT_MEMLOCK),
 			    last - start + 1, start, current->mm->locked_vm << PAGE_SHIFT);
@@ -407,12 +413,17 @@ static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *map
 
 	lockdep_assert_held(&iommu->domains_lock);
 
-	if (iommu->closed)
+	if (iommu->closed) {
+		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
 		return -EINVAL;
+	}
 	while (runs - walk->passed >= least && walk_next(walk, runs)) {
 		ret = domains_map(iommu, walk, mapping->prot);
-		if (ret)
+		if (ret) {
+			vfio_reason_note(iommu->reason, "the IOMMU failed to map at IOVA %#llx",
+					 walk->iova);
 			return ret;
+		}
 		if (!walk->nr)
 			mapping->lent_runs++;
 		mapping->mapped += walk->size;
@@ -429,7 +440,7 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
 
 	ret = charge_add(mapping->charge, pinner->nr);
 	if (ret == -ENOMEM)
-		complain_memlock(mapping->start, mapping->last);
+		complain_memlock(iommu, mapping->start, mapping->last);
 	if (!ret)
 		ret = mapping_log(mapping, pinner);
 	if (ret)
@@ -475,6 +486,9 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 	int ret;
 
 	ret = pinner_chunk(pinner);
+	if (ret == -EFAULT)
+		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
+				 pinner->write ? " for writing" : "", pinner->vaddr);
 	if (ret)
 		return ret;
 	if (pinner->kind != PIN_LENT)
@@ -537,8 +551,10 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 		goto err_unlink;
 
 	mutex_lock(&iommu->lock);
-	if (mapping_is_orphan(mapping))
+	if (mapping_is_orphan(mapping)) {
+		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
 		ret = -EINVAL;
+	}
 	mapping->state = MAPPING_LIVE;
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
@@ -587,8 +603,11 @@ int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *rang
 	ret = 0;
 	for (mapping = mapping_first(iommu, range); mapping;
 	     mapping = mapping_next(mapping, range)) {
-		if (!mapping->vaddr_valid)
+		if (!mapping->vaddr_valid) {
+			vfio_reason_note(iommu->reason, "mapping %#llx-%#llx has no vaddr any more",
+					 mapping->start, mapping->last);
 			ret = -EINVAL;
+		}
 	}
 	if (ret)
 		goto out;
@@ -614,10 +633,17 @@ static struct type1_mapping *mapping_without_vaddr(struct type1_iommu *iommu,
 	if (ret)
 		return ERR_PTR(ret);
 	mapping = mapping_first(iommu, range);
-	if (!mapping)
+	if (!mapping) {
+		vfio_reason_note(iommu->reason, "nothing is mapped there");
 		return ERR_PTR(-ENOENT);
-	if (mapping->vaddr_valid || mapping->start != range->start || mapping->last != range->last)
+	}
+	if (mapping->vaddr_valid || mapping->start != range->start ||
+	    mapping->last != range->last) {
+		vfio_reason_note(iommu->reason, "mapping %#llx-%#llx %s",
+				 mapping->start, mapping->last, mapping->vaddr_valid ?
+				 "has a vaddr" : "is not exactly that range");
 		return ERR_PTR(-EINVAL);
+	}
 	return mapping;
 }
 
@@ -649,7 +675,7 @@ static struct type1_charge *charge_like(struct type1_iommu *iommu, const struct 
 	if (!ret)
 		return charge;
 	if (ret == -ENOMEM)
-		complain_memlock(range->start, range->last);
+		complain_memlock(iommu, range->start, range->last);
 	charge_drop(charge, true);
 	return ERR_PTR(ret);
 }
@@ -720,6 +746,8 @@ int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
 	int ret = 0;
 
 	mutex_lock(&iommu->lock);
+	if (!iommu->dirty_tracking)
+		vfio_reason_note(iommu->reason, "dirty tracking is not on");
 	if (!iommu->dirty_tracking || mappings_cut(iommu, range))
 		ret = -EINVAL;
 
@@ -758,6 +786,9 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
 		if (iova_set_covers(ranges, mapping->start, mapping->last))
 			continue;
 		gap = iova_set_obstacle(ranges, mapping->start);
+		vfio_reason_note(iommu->reason,
+				 "IOVA %#llx-%#llx is mapped, the group lacks %#llx-%#llx",
+				 mapping->start, mapping->last, gap.start, gap.last);
 		pr_info_ratelimited("%s[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
 				    current->comm, task_tgid_nr(current), mapping->start,
 				    mapping->last, gap.start, gap.last);

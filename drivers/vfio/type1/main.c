@@ -14,9 +14,10 @@
 
 #include "../backend.h"
 #include "../fault.h"
+#include "../reason.h"
 #include "type1.h"
 
-static void *type1_open(unsigned long type)
+static void *type1_open(unsigned long type, struct vfio_reason *reason)
 {
 	struct type1_iommu *iommu;
 
@@ -30,6 +31,7 @@ static void *type1_open(unsigned long type)
 		kfree(iommu);
 		return ERR_PTR(-ENOMEM);
 	}
+	iommu->reason = reason;
 	iommu->v2 = type == VFIO_TYPE1v2_IOMMU;
 	iommu->pgsizes = PAGE_MASK;
 	iommu->mappings = RB_ROOT;
@@ -156,6 +158,41 @@ static long type1_get_info(void *owner, struct vfio_call *call)
 
 /* ---- mappings ---- */
 
+/* -EINVAL with a note of why. */
+#define refuse(iommu, ...) (vfio_reason_note((iommu)->reason, __VA_ARGS__), -EINVAL)
+
+static int check_aligned(struct type1_iommu *iommu, const char *what, u64 bits)
+{
+	unsigned long pgsize = type1_pgsize(iommu);
+
+	if (IS_ALIGNED(bits, pgsize))
+		return 0;
+	return refuse(iommu, "%s must be multiples of %lu", what, pgsize);
+}
+
+static int make_range(struct type1_iommu *iommu, const char *what, u64 start, u64 size, u64 *last)
+{
+	int ret = range_make(start, size, last);
+
+	if (ret == -EINVAL)
+		vfio_reason_note(iommu->reason, "size is 0");
+	else if (ret)
+		vfio_reason_note(iommu->reason, "%s %#llx and size %#llx run past the last address",
+				 what, start, size);
+	return ret;
+}
+
+static int check_bitmap(struct type1_iommu *iommu, const struct vfio_bitmap *bitmap, u64 size)
+{
+	int ret = dirty_check(bitmap, size, type1_pgsize(iommu));
+
+	if (ret == -EINVAL)
+		vfio_reason_note(iommu->reason,
+				 "the bitmap's pgsize must be %lu and its %llu bytes fit %#llx",
+				 type1_pgsize(iommu), (u64)bitmap->size, size);
+	return ret;
+}
+
 #define MAP_ACCESS (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
 static long type1_map_dma(void *owner, struct vfio_call *call)
@@ -168,12 +205,12 @@ static long type1_map_dma(void *owner, struct vfio_call *call)
 	u64 vaddr_last;
 
 	if (set_vaddr == !!(map->flags & MAP_ACCESS))
-		return -EINVAL;
-	if (!IS_ALIGNED(map->vaddr | map->iova | map->size, type1_pgsize(iommu)))
-		return -EINVAL;
-	ret = range_make(map->iova, map->size, &range.last);
+		return refuse(iommu, "flags need READ or WRITE, or VADDR and neither");
+	ret = check_aligned(iommu, "vaddr, iova and size", map->vaddr | map->iova | map->size);
 	if (!ret)
-		ret = range_make(map->vaddr, map->size, &vaddr_last);
+		ret = make_range(iommu, "iova", map->iova, map->size, &range.last);
+	if (!ret)
+		ret = make_range(iommu, "vaddr", map->vaddr, map->size, &vaddr_last);
 	if (ret)
 		return ret;
 
@@ -187,19 +224,22 @@ static long type1_map_dma(void *owner, struct vfio_call *call)
 }
 
 /* The range of an unmap: all there is, or what the user says. */
-static int unmap_range(const struct vfio_iommu_type1_dma_unmap *unmap, unsigned long pgsize,
+static int unmap_range(struct type1_iommu *iommu, const struct vfio_iommu_type1_dma_unmap *unmap,
 		       struct iova_range *range)
 {
+	int ret;
+
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
 		if (unmap->iova || unmap->size)
-			return -EINVAL;
+			return refuse(iommu, "with flag ALL, iova and size must be 0");
 		*range = (struct iova_range){ 0, U64_MAX };
 		return 0;
 	}
-	if (!IS_ALIGNED(unmap->iova | unmap->size, pgsize))
-		return -EINVAL;
+	ret = check_aligned(iommu, "iova and size", unmap->iova | unmap->size);
+	if (ret)
+		return ret;
 	range->start = unmap->iova;
-	return range_make(unmap->iova, unmap->size, &range->last);
+	return make_range(iommu, "iova", unmap->iova, unmap->size, &range->last);
 }
 
 #define UNMAP_SPECIAL (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)
@@ -215,16 +255,16 @@ static long type1_unmap_dma(void *owner, struct vfio_call *call)
 	int ret;
 
 	if (report && unmap->flags & UNMAP_SPECIAL)
-		return -EINVAL;
+		return refuse(iommu, "flag GET_DIRTY_BITMAP goes with no other");
 	if (report) {
 		bitmap = vfio_call_tail(call, sizeof(*bitmap));
 		if (IS_ERR(bitmap))
 			return PTR_ERR(bitmap);
-		ret = dirty_check(bitmap, unmap->size, type1_pgsize(iommu));
+		ret = check_bitmap(iommu, bitmap, unmap->size);
 		if (ret)
 			return ret;
 	}
-	ret = unmap_range(unmap, type1_pgsize(iommu), &range);
+	ret = unmap_range(iommu, unmap, &range);
 	if (ret)
 		return ret;
 
@@ -247,11 +287,11 @@ static int dirty_get(struct type1_iommu *iommu, struct vfio_call *call)
 	get = vfio_call_tail(call, sizeof(*get));
 	if (IS_ERR(get))
 		return PTR_ERR(get);
-	if (!IS_ALIGNED(get->iova | get->size, type1_pgsize(iommu)))
-		return -EINVAL;
-	ret = range_make(get->iova, get->size, &range.last);
+	ret = check_aligned(iommu, "iova and size", get->iova | get->size);
 	if (!ret)
-		ret = dirty_check(&get->bitmap, get->size, type1_pgsize(iommu));
+		ret = make_range(iommu, "iova", get->iova, get->size, &range.last);
+	if (!ret)
+		ret = check_bitmap(iommu, &get->bitmap, get->size);
 	if (ret)
 		return ret;
 	range.start = get->iova;
@@ -271,15 +311,17 @@ static long type1_dirty_pages(void *owner, struct vfio_call *call)
 	const struct vfio_iommu_type1_dirty_bitmap *dirty = call->data;
 	struct type1_iommu *iommu = owner;
 
-	if (!iommu->v2)
+	if (!iommu->v2) {
+		vfio_reason_note(iommu->reason, "needs VFIO_TYPE1v2_IOMMU");
 		return -EACCES;
+	}
 	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
 		return dirty_get(iommu, call);
 	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_START)
 		return dirty_switch(iommu, true);
 	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP)
 		return dirty_switch(iommu, false);
-	return -EINVAL;
+	return refuse(iommu, "flags must be one of START, STOP and GET_BITMAP");
 }
 
 static const struct vfio_ioctl type1_ioctls[] = {
@@ -331,6 +373,7 @@ static const struct vfio_backend_ops type1_ops = {
 	.attach = type1_attach,
 	.detach = type1_detach,
 	.withdraw = type1_withdraw,
+	.fdinfo = type1_fdinfo,
 	.ioctl = type1_ioctl,
 };
 

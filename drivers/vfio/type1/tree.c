@@ -12,6 +12,7 @@
 #include <linux/overflow.h>
 #include <linux/sched.h>
 
+#include "../reason.h"
 #include "type1.h"
 
 static unsigned int dma_entry_limit __read_mostly = U16_MAX;
@@ -101,6 +102,9 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
 {
 	struct iova_range gap = iova_set_obstacle(&iommu->ranges, range->start);
 
+	vfio_reason_note(iommu->reason,
+			 "IOVA %#llx-%#llx is outside every aperture: %#llx-%#llx",
+			 range->start, range->last, gap.start, gap.last);
 	pr_info_ratelimited("%s[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
 			    current->comm, task_tgid_nr(current), range->start, range->last,
 			    gap.start, gap.last);
@@ -134,14 +138,24 @@ unsigned int mappings_left(struct type1_iommu *iommu)
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 {
 	struct iova_range range = { mapping->start, mapping->last };
+	struct type1_mapping *other;
 
 	/* A group may have joined or left since the caller looked. */
 	if (iommu->closed || !IS_ALIGNED(range.start | (range.last + 1) | mapping->vaddr,
-					 type1_pgsize(iommu)))
+					 type1_pgsize(iommu))) {
+		vfio_reason_note(iommu->reason, "a group joined or left the container meanwhile");
 		return -EINVAL;
-	if (mapping_first(iommu, &range))
+	}
+	other = mapping_first(iommu, &range);
+	if (other) {
+		vfio_reason_note(iommu->reason, "IOVA %#llx-%#llx overlaps mapping %#llx-%#llx",
+				 range.start, range.last, other->start, other->last);
 		return -EEXIST;
+	}
 	if (!mappings_left(iommu)) {
+		vfio_reason_note(iommu->reason,
+				 "entry limit: %u mappings, dma_entry_limit allows no more",
+				 iommu->nr_mappings);
 		pr_warn_ratelimited("%s[%d]: the container has %u mappings, dma_entry_limit allows no more\n",
 				    current->comm, task_tgid_nr(current), iommu->nr_mappings);
 		return -ENOSPC;
@@ -260,7 +274,12 @@ static bool cuts_back(struct type1_iommu *iommu, const struct iova_range *range)
  */
 bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range)
 {
-	return cuts_front(iommu, range) || cuts_back(iommu, range);
+	bool cut = cuts_front(iommu, range) || cuts_back(iommu, range);
+
+	if (cut)
+		vfio_reason_note(iommu->reason, "IOVA %#llx-%#llx cuts a mapping",
+				 range->start, range->last);
+	return cut;
 }
 
 /**

@@ -39,6 +39,7 @@
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
+#include <linux/seq_file.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <uapi/linux/vfio.h>
@@ -143,6 +144,7 @@ struct pinner {
 };
 
 struct pinlog_chunk;
+struct vfio_reason;
 
 /**
  * struct pinlog - the runs of a mapping
@@ -273,6 +275,7 @@ struct type1_mapping {
 /**
  * struct type1_iommu - the backend's instance in a container
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
+ * @reason: where to note why an ioctl or a group is refused; the container's
  * @domains_lock: see the top
  * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
  *	either is enough to look
@@ -292,6 +295,7 @@ struct type1_mapping {
  */
 struct type1_iommu {
 	bool v2;
+	struct vfio_reason *reason;
 	struct rw_semaphore domains_lock; /* of the members below */
 	struct list_head domains;
 	struct iova_set ranges;
@@ -376,6 +380,9 @@ void mappings_changed(struct type1_iommu *iommu);
 int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range);
 bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range);
 int mappings_select(struct type1_iommu *iommu, const struct iova_range *range);
+
+/* show.c */
+void type1_fdinfo(void *instance, struct seq_file *seq);
 
 /* dma.c */
 int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,

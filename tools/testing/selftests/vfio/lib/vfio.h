@@ -221,6 +221,10 @@ int log_open(void);
 bool log_find(int log, const char * const *texts, size_t count, char *line, size_t size);
 bool log_has(int log, const char *text);
 
+/* fdinfo.c: what /proc tells of an open fd of ours */
+int fdinfo_get(int fd, const char *key, char *text, size_t size);
+long long fdinfo_number(int fd, const char *key);
+
 /* calls.c */
 int calls_open(const char * const *functions, size_t count);
 bool calls_known(const char *function);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Why did the last call on a container fail? See reason.h.
+ */
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/vfio.h>
+
+#include "reason.h"
+
+/* What there is to say if nobody noted more. */
+static const struct reason_general {
+	int error;
+	const char *text;
+} generals[] = {
+	{ EINVAL, "argsz is too small for the command, or flags has a bit that it does not know" },
+	{ EFAULT, "the argument is not in memory of the caller" },
+	{ ENOTTY, "the container's backend has no such command" },
+	{ ENOMEM, "the kernel has no memory left" },
+	{ EINTR, "a signal came first" },
+	{ ENODEV, "no backend of this type serves the container's groups" },
+};
+
+static const struct reason_command {
+	unsigned int cmd;
+	const char *name;
+} commands[] = {
+	{ VFIO_CHECK_EXTENSION, "VFIO_CHECK_EXTENSION" },
+	{ VFIO_SET_IOMMU, "VFIO_SET_IOMMU" },
+	{ VFIO_GROUP_SET_CONTAINER, "VFIO_GROUP_SET_CONTAINER" },
+	{ VFIO_IOMMU_GET_INFO, "VFIO_IOMMU_GET_INFO" },
+	{ VFIO_IOMMU_MAP_DMA, "VFIO_IOMMU_MAP_DMA" },
+	{ VFIO_IOMMU_UNMAP_DMA, "VFIO_IOMMU_UNMAP_DMA" },
+	{ VFIO_IOMMU_DIRTY_PAGES, "VFIO_IOMMU_DIRTY_PAGES" },
+};
+
+static const char *general_text(int error)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(generals); i++) {
+		if (generals[i].error == error)
+			return generals[i].text;
+	}
+	return "nothing more is known";
+}
+
+static const char *command_name(unsigned int cmd)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].cmd == cmd)
+			return commands[i].name;
+	}
+	return NULL;
+}
+
+/**
+ * vfio_reason_init - nothing has failed yet
+ * @reason: zeroed
+ */
+void vfio_reason_init(struct vfio_reason *reason)
+{
+	spin_lock_init(&reason->lock);
+}
+
+/**
+ * vfio_reason_note - note why the caller's ioctl is about to fail
+ * @reason: the container's
+ * @format: a short sentence, of numbers that are the user's own or that anybody may know
+ *
+ * A later note of the same call replaces it.
+ *
+ * Context: an ioctl of the user; may be atomic; takes reason->lock.
+ */
+void vfio_reason_note(struct vfio_reason *reason, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	spin_lock(&reason->lock);
+	vscnprintf(reason->note, sizeof(reason->note), format, args);
+	WRITE_ONCE(reason->writer, current);
+	spin_unlock(&reason->lock);
+	va_end(args);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_reason_note, VFIO_NS);
+
+/**
+ * vfio_reason_end - an ioctl ends
+ * @reason: the container's
+ * @cmd: the ioctl
+ * @ret: what it returns; negative: the caller's note becomes the reason
+ *
+ * Context: process context; takes reason->lock if there was an error or a note.
+ */
+void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
+{
+	bool noted = READ_ONCE(reason->writer) == current;
+
+	if (ret >= 0 && !noted)
+		return;
+	spin_lock(&reason->lock);
+	/* Another's may have replaced it. */
+	noted = reason->writer == current;
+	if (ret < 0) {
+		reason->cmd = cmd;
+		reason->error = -ret;
+		strscpy(reason->text, noted ? reason->note : general_text(-ret),
+			sizeof(reason->text));
+	}
+	if (noted)
+		WRITE_ONCE(reason->writer, NULL);
+	spin_unlock(&reason->lock);
+}
+
+/**
+ * vfio_reason_show - the line of fdinfo about the last error, if there was one
+ * @reason: the container's
+ * @seq: gets "COMMAND ERRNO SENTENCE"
+ *
+ * Context: any; takes reason->lock.
+ */
+void vfio_reason_show(struct vfio_reason *reason, struct seq_file *seq)
+{
+	const char *name;
+
+	spin_lock(&reason->lock);
+	if (reason->cmd) {
+		name = command_name(reason->cmd);
+		seq_puts(seq, "vfio-last-error: ");
+		if (name)
+			seq_puts(seq, name);
+		else
+			seq_printf(seq, "ioctl-%#x", reason->cmd);
+		seq_printf(seq, " %d %s\n", reason->error, reason->text);
+	}
+	spin_unlock(&reason->lock);
+}

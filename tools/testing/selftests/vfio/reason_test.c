@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Why a call on a container failed, as its fdinfo tells: command, errno and a sentence that tells
+ * the rules apart which share the errno.
+ */
+#include <kselftest_harness.h>
+#include <sys/ioctl.h>
+
+#include "lib/check.h"
+
+#define IOVA	(16 * MIB)
+#define RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+
+FIXTURE(reason)
+{
+	struct client c;
+	char *memory;
+	char text[256];
+};
+
+FIXTURE_SETUP(reason)
+{
+	if (!client_is_open(_metadata, client_open_group(&self->c, EDU, 0), EDU, 0))
+		return;
+	self->memory = memory_new(16 * PAGE);
+	ASSERT_NE(NULL, self->memory);
+}
+
+FIXTURE_TEARDOWN(reason)
+{
+	client_close(&self->c);
+}
+
+static int attach(const struct client *c, int type)
+{
+	if (group_set_container(c->group, c->container))
+		return -1;
+	return ioctl(c->container, VFIO_SET_IOMMU, type);
+}
+
+/* The line begins so, and has this in its sentence. */
+#define EXPECT_REASON(begin, part) do {						\
+	EXPECT_OK(fdinfo_get(self->c.container, "vfio-last-error", self->text,	\
+			     sizeof(self->text)));				\
+	EXPECT_TRUE(strstr(self->text, begin " ") == self->text)		\
+		TH_LOG("\"%s\"", self->text);					\
+	EXPECT_NE(NULL, strstr(self->text, part))				\
+		TH_LOG("\"%s\"", self->text);					\
+} while (0)
+
+/* Before there is a backend. */
+TEST_F(reason, set_iommu)
+{
+	int container = self->c.container;
+
+	EXPECT_ERRNO(ENOENT, fdinfo_get(container, "vfio-last-error", self->text,
+					sizeof(self->text)));
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_REASON("VFIO_SET_IOMMU 22", "no group is in the container");
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "VFIO_SET_IOMMU comes first");
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_REASON("VFIO_SET_IOMMU 22", "has its backend already");
+}
+
+/* Each rule of a map. A success in between changes nothing. */
+TEST_F(reason, map)
+{
+	int container = self->c.container;
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, dma_map(container, 0, self->memory, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags need READ or WRITE");
+	EXPECT_ERRNO(EINVAL, dma_map(container, RW | 1U << 31, self->memory, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags has a bit that it does not know");
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA + 1, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "must be multiples of 4096");
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA, 0));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "size is 0");
+	EXPECT_ERRNO(EOVERFLOW, dma_map_rw(container, self->memory, -PAGE, 2 * PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 75", "past the last address");
+	/* Where interrupts are written. */
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, 0xfee00000, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "outside every aperture");
+	EXPECT_ERRNO(EFAULT, dma_map_rw(container, NULL, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 14", "at vaddr 0");
+
+	ASSERT_OK(dma_map_rw(container, self->memory, IOVA, 2 * PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 14", "at vaddr 0");
+	EXPECT_ERRNO(EEXIST, dma_map_rw(container, self->memory, IOVA + PAGE, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 17",
+		      "IOVA 0x1001000-0x1001fff overlaps mapping 0x1000000-0x1001fff");
+}
+
+/* The limit of mappings. */
+TEST_F(reason, entry_limit)
+{
+	char before[32];
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(file_read(ENTRY_LIMIT, before, sizeof(before)));
+	ASSERT_OK(file_write(ENTRY_LIMIT, "0"));
+	EXPECT_ERRNO(ENOSPC, dma_map_rw(self->c.container, self->memory, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 28", "entry limit");
+	ASSERT_OK(file_write(ENTRY_LIMIT, before));
+}
+
+/* Unmap and dirty pages. */
+TEST_F(reason, unmap)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = { .argsz = sizeof(dirty) };
+	int container = self->c.container;
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(dma_map_rw(container, self->memory, IOVA, 2 * PAGE));
+	EXPECT_ERRNO(EINVAL, dma_unmap(container, 0, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_UNMAP_DMA 22", "cuts a mapping");
+	EXPECT_ERRNO(EINVAL, dma_unmap(container, VFIO_DMA_UNMAP_FLAG_ALL, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_UNMAP_DMA 22", "with flag ALL");
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &dirty));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "one of START, STOP and GET_BITMAP");
+	EXPECT_ERRNO(ENOTTY, ioctl(container, VFIO_GROUP_GET_STATUS));
+	EXPECT_REASON("ioctl-0x3b67 25", "no such command");
+}
+
+int main(int argc, char **argv)
+{
+	static const enum test_device needs[] = { EDU };
+
+	log_announce("dma_entry_limit allows no more");
+	return vfio_test_main(argc, argv, needs, 1);
+}
