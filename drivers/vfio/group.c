@@ -521,7 +521,8 @@ static bool group_devices_are_coherent(struct vfio_group *group)
  * vfio_group_enforces_coherency - is all DMA of a group cache coherent, whatever a device asks for?
  * @group: referenced
  *
- * The IOMMU may tell of each device. Where it cannot, it still tells of what the group is attached to.
+ * The IOMMU may tell of each device. Where it cannot, it still tells of what the group is
+ * attached to.
  *
  * Context: process context; takes group->lock and container->lock.
  * Return: whether it is; false as well where nobody knows.

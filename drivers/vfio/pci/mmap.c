@@ -7,7 +7,7 @@
  * the device stops answering. A touch while it does not answer is SIGBUS, but for hardware that was
  * pulled out: that reads ones.
  *
- * PUD entries are not made: not every kernel can split them.
+ * PUD entries are not made: 6.12 takes one for a table when a part of it is unmapped, and crashes.
  *
  * Aliases are mapped write-combining, page by page. The usual way to insert a page gives it the
  * type that x86 keeps for its address, and that is the one of the kernel's own mapping of the BAR.

@@ -2,8 +2,8 @@
 /*
  * What one can see of a container's memory.
  *
- * Nobody here waits: iommu->lock is only tried for, and what the worker of a mapping changes without
- * it is read as of some moment ago. Only what such a worker does not free is looked at.
+ * Nobody here waits: iommu->lock is only tried for, and what the worker of a mapping changes
+ * without it is read as of some moment ago. Only what such a worker does not free is looked at.
  */
 #include <linux/seq_file.h>
 

@@ -334,9 +334,9 @@ TEST_F(noiommu, never_mixed)
 }
 
 /*
- * Where only this device is not watched it stands behind a host bridge of its own, and firmware code
- * finds the interrupts of that: half a minute of work for a debug kernel under emulation, each time
- * that the device is enabled. So keep it enabled.
+ * Where only this device is not watched it stands behind a host bridge of its own, and firmware
+ * code finds the interrupts of that: half a minute of work for a debug kernel under emulation, each
+ * time that the device is enabled. So keep it enabled.
  */
 static void enable_once(void)
 {

@@ -641,6 +641,39 @@ TEST_F(bar, huge_faults)
 	EXPECT_GE((long)(2 * size / (2 * MIB)), faults);
 }
 
+/*
+ * Of a gigabyte, at an address at which one entry of a page table might hold it, a part can be
+ * unmapped: the rest works, and all of it is gone while the function does not decode.
+ */
+TEST_F(bar, giga_hole)
+{
+	__u8 *view, *hole, *last;
+
+	if (self->size < GIB)
+		SKIP(return, "no BAR of a gigabyte");
+	view = mmap(NULL, 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, view);
+	view += -(uintptr_t)view % GIB;
+	view = mmap(view, GIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, self->c.device,
+		    self->c.region[BAR].offset);
+	ASSERT_NE(MAP_FAILED, view);
+	hole = view + 6 * MIB;
+	last = view + GIB - PAGE;
+
+	hole[-1] = 0x11;
+	*last = 0x22;
+	ASSERT_EQ(0, munmap(hole, PAGE));
+	EXPECT_EQ(0x11, hole[-1]);
+	EXPECT_EQ(0x22, *last);
+	ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));
+	EXPECT_TRUE(touch_fails(hole - 1));
+	EXPECT_TRUE(touch_fails(last));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0x11, hole[-1]);
+	EXPECT_EQ(0x22, *last);
+	munmap(view, GIB);
+}
+
 /* A BAR below a page that has the page to itself can be mapped, and its neighbours stay away. */
 TEST_F(info, sub_page)
 {
