@@ -417,10 +417,15 @@ static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_putc(seq, '\n');
 	instance = container->instance;
 	if (instance)
-		instance_ops(instance)->fdinfo(instance->data, seq);
-	else
-		seq_puts(seq, "vfio-container-backend: none\n");
+		kref_get(&instance->kref);
 	up_read(&container->lock);
+
+	if (!instance) {
+		seq_puts(seq, "vfio-container-backend: none\n");
+		return;
+	}
+	instance_ops(instance)->fdinfo(instance->data, seq);
+	instance_put(instance);
 }
 
 static const struct file_operations container_fops = {
@@ -479,7 +484,7 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 	ret = member_claim(member);
 	if (ret) {
 		vfio_reason_note(&container->reason,
-				 "group %d is not viable: a driver of the host uses it",
+				 "group %d is not viable: a driver of the host or another owner has it",
 				 iommu_group_id(member->iommu_group));
 		return ret;
 	}

@@ -349,10 +349,9 @@ static size_t bytes_from_user(u8 *bytes, const char __user *buf, size_t count)
 {
 	u32 value;
 
-	if (count != sizeof(value))
+	/* Where four cannot be had at once, the first of them may. */
+	if (count != sizeof(value) || get_user(value, (const u32 __user *)buf))
 		return count - copy_from_user(bytes, buf, count);
-	if (get_user(value, (const u32 __user *)buf))
-		return 0;
 	put_unaligned(value, (u32 *)bytes);
 	return count;
 }

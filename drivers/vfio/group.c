@@ -69,8 +69,10 @@ static long group_get_status(void *owner, struct vfio_call *call)
 		status->flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (!iommu_group_dma_owner_claimed(group->iommu_group))
 		status->flags = VFIO_GROUP_FLAGS_VIABLE;
-	else
+	else if (!group->told)
 		tell_blockers(group);
+	/* Some ask again and again until it is. */
+	group->told = !ret && !status->flags;
 	mutex_unlock(&group->lock);
 	return ret;
 }
@@ -268,6 +270,7 @@ static int group_take(struct vfio_group *group, struct file *file)
 		return -EBUSY;
 	}
 	group->opened_file = file;
+	group->told = false;
 	spin_lock(&group->view_lock);
 	vfio_holder_set(&group->holder);
 	spin_unlock(&group->view_lock);

@@ -3,24 +3,33 @@
  * What the fdinfo of a group fd tells:
  *
  *   vfio-group:		its number; none once its last device is gone
+ *   vfio-group-busy:		1 in place of the next three while it joins or leaves a container
  *   vfio-group-container:	1 if it is in one
  *   vfio-group-viable:		1 if its devices are the user's, or can become so
  *   vfio-group-blockers:	otherwise, if known: each device in the way, and its driver
  *   vfio-group-device:		a line for each device: its name, and how many fds of it are open
  *
- * Nothing here waits for the group's lock, under which much may be unpinned, nor for a device's.
+ * The group's lock, under which much may be unpinned, is only tried for, as are those of devices.
  */
 #include <linux/iommu.h>
 #include <linux/seq_file.h>
 
 #include "vfio.h"
 
-static void show_viability(const struct vfio_group *group, struct iommu_group *iommu_group,
+static void show_viability(struct vfio_group *group, struct iommu_group *iommu_group,
 			   struct seq_file *seq)
 {
-	bool attached = READ_ONCE(group->member.container);
-	bool viable = attached || !iommu_group_dma_owner_claimed(iommu_group);
+	bool attached, viable;
 	char blockers[160];
+
+	/* A group that just joins or leaves is neither. */
+	if (!mutex_trylock(&group->lock)) {
+		seq_puts(seq, "vfio-group-busy: 1\n");
+		return;
+	}
+	attached = group->member.container;
+	viable = attached || !iommu_group_dma_owner_claimed(iommu_group);
+	mutex_unlock(&group->lock);
 
 	seq_printf(seq, "vfio-group-container: %d\n", attached);
 	seq_printf(seq, "vfio-group-viable: %d\n", viable);
@@ -44,7 +53,8 @@ static void show_devices(struct vfio_group *group, struct seq_file *seq)
  * @group: the group, which may be dead
  * @seq: gets the lines
  *
- * Context: process context; may sleep; takes group->view_lock and group->devices_lock.
+ * Context: process context; may sleep; takes group->view_lock and group->devices_lock,
+ * tries for group->lock.
  */
 void vfio_group_fdinfo(struct vfio_group *group, struct seq_file *seq)
 {

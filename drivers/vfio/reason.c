@@ -17,7 +17,7 @@ static const struct reason_general {
 	int error;
 	const char *text;
 } generals[] = {
-	{ EINVAL, "argsz is too small for the command, or flags has a bit that it does not know" },
+	{ EINVAL, "no rule was noted; perhaps argsz is too small, or flags has an unknown bit" },
 	{ EFAULT, "the argument is not in memory of the caller" },
 	{ ENOTTY, "the container's backend has no such command" },
 	{ ENOMEM, "the kernel has no memory left" },

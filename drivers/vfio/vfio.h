@@ -25,9 +25,10 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->view_lock (spinlock), vfio_reason.lock (spinlock), device->files_lock, vfio-pci's
- * pfs_lock, aliases_lock and late_lock (spinlock), and group->devices_lock (mutex; the match
- * operation of devices runs under it, and device->files_lock and pfs_lock are taken).
+ * viability.c's trying (mutex; device_lock is tried for under it), group->view_lock (spinlock),
+ * vfio_reason.lock (spinlock), device->files_lock, vfio-pci's pfs_lock, aliases_lock and late_lock
+ * (spinlock), and group->devices_lock (mutex; the match operation of devices runs under it, and
+ * device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error: there memory_lock is only tried for. (A device that
@@ -106,11 +107,12 @@ struct vfio_member {
  * @cdev: the node; an open file holds it and so the struct
  * @node: in the list of groups; guarded by groups_lock
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
- * @lock: guards @iommu_group, @opened_file, @holder and @member.container. May be held for as long
- *	as much memory takes to be unpinned
+ * @lock: guards @iommu_group, @opened_file, @holder, @told and @member.container. May be held for
+ *	as long as much memory takes to be unpinned
  * @iommu_group: referenced; NULL once the last device has left and the group is in no list
  * @opened_file: the one opener's file, not referenced; NULL while closed
  * @holder: who opened it
+ * @told: since it was opened, or last seen viable, the log has said why it is not
  * @member: the group's place in a container
  * @view_lock: a leaf. @iommu_group and @holder are written under it and @lock, so either is enough
  *	to look: sysfs and notifiers do not wait
@@ -127,6 +129,7 @@ struct vfio_group {
 	struct iommu_group *iommu_group;
 	struct file *opened_file;
 	struct vfio_holder holder;
+	bool told;
 	struct vfio_member member;
 	spinlock_t view_lock; /* see above */
 

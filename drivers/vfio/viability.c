@@ -17,6 +17,9 @@
 #include "vfio.h"
 
 /* A member of the group, held. */
+/* Held by those who try for locks of devices, which would else find them taken by each other. */
+static DEFINE_MUTEX(trying);
+
 struct member_device {
 	struct list_head node;
 	struct device *dev;
@@ -72,6 +75,7 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 
 	text[0] = '\0';
 	iommu_group_for_each_dev(iommu_group, &members, collect_member);
+	mutex_lock(&trying);
 	list_for_each_entry_safe(member, next, &members, node) {
 		if (size - length > 2) {
 			/* One byte is kept for the separator, put in front once it is known. */
@@ -85,5 +89,6 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 		put_device(member->dev);
 		kfree(member);
 	}
+	mutex_unlock(&trying);
 	return length;
 }

@@ -264,8 +264,9 @@ struct vfio_device_set {
  * @set: devices it is reset with; immutable after vfio_assign_device_set()
  * @set_node: in @set; guarded by its lock
  * @open_count: device fds; guarded by the lock of @set
- * @may_sleep: the driver has given back the runtime-PM reference that keeps an open device awake;
- *	set before that, cleared after it was taken again
+ * @may_sleep: the driver has given back the runtime-PM reference that keeps an open device awake,
+ *	as every driver with runtime PM must have one; set before that, cleared after it was taken
+ *	again
  * @inode: inode of all fds of the device: one address space to zap BAR mappings in; immutable
  * @device: /sys/…/vfio-dev/vfioX; its reference count is that of the struct
  * @index: X in vfioX; immutable

@@ -116,23 +116,21 @@ static bool bar_has_pages(struct vfio_pci_device *vpci, unsigned int index)
 }
 
 /* What read() and write() may touch of a BAR, once it is mapped. */
-static void bar_set_span(struct vfio_pci_device *vpci, unsigned int index, void __iomem *io)
+static struct vfio_pci_io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
 {
-	struct vfio_pci_io_span *span = &vpci->bars[index].span;
+	struct vfio_pci_io_span span = { .width = vpci->bars[index].ports ? 4 : 8 };
 
-	span->io = io;
-	span->width = vpci->bars[index].ports ? 4 : 8;
 	if (vpci->msi.table_size && index == vpci->msi.table_bar) {
-		span->hole = vpci->msi.table_offset;
-		span->hole_end = span->hole + vpci->msi.table_size;
+		span.hole = vpci->msi.table_offset;
+		span.hole_end = span.hole + vpci->msi.table_size;
 	}
+	return span;
 }
 
 static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 {
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 	struct pci_dev *pdev = vpci->pdev;
-	void __iomem *io;
 
 	*bar = (struct vfio_pci_bar){
 		.size = pci_resource_len(pdev, index),
@@ -141,16 +139,16 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	if (!bar->size)
 		return;
 
+	bar->span = bar_span(vpci, index);
 	bar->error = pci_request_selected_regions(pdev, BIT(index), "vfio");
 	if (bar->error)
 		return;
-	io = pci_iomap(pdev, index, 0);
-	if (!io) {
+	bar->span.io = pci_iomap(pdev, index, 0);
+	if (!bar->span.io) {
 		pci_release_selected_regions(pdev, BIT(index));
 		bar->error = -ENOMEM;
 		return;
 	}
-	bar_set_span(vpci, index, io);
 	if (!bar->ports)
 		bar->can_mmap = bar_has_pages(vpci, index) || bar_fill_page(vpci, index);
 }

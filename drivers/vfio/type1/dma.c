@@ -607,10 +607,9 @@ int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *rang
 			vfio_reason_note(iommu->reason, "mapping %#llx-%#llx has no vaddr any more",
 					 mapping->start, mapping->last);
 			ret = -EINVAL;
+			goto out;
 		}
 	}
-	if (ret)
-		goto out;
 	for (mapping = mapping_first(iommu, range); mapping;
 	     mapping = mapping_next(mapping, range)) {
 		mapping->vaddr_valid = false;
@@ -707,8 +706,11 @@ int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
 	mapping = mapping_without_vaddr(iommu, range);
 	ret = PTR_ERR_OR_ZERO(mapping);
 	if (!ret && (charge ? mapping->charge->pages != charge->pages :
-			      mapping->charge->mm != current->mm))
+			      mapping->charge->mm != current->mm)) {
+		vfio_reason_note(iommu->reason, "mapping %#llx-%#llx changed meanwhile",
+				 range->start, range->last);
 		ret = -EINVAL;
+	}
 	if (!ret) {
 		if (charge)
 			swap(charge, mapping->charge);

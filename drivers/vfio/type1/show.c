@@ -5,6 +5,7 @@
  * Nobody here waits: iommu->lock is only tried for, and what the worker of a mapping changes
  * without it is read as of some moment ago. Only what such a worker does not free is looked at.
  */
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 
 #include "type1.h"
@@ -13,7 +14,7 @@ static const struct iova_range everything = { 0, U64_MAX };
 
 /**
  * struct type1_totals - sums over the mappings of a container
- * @filling: mappings that are being made, which count as far as they have come
+ * @filling: mappings that are being made, of which only @bytes counts
  * @draining: mappings that are being taken away, of which only @bytes counts
  * @bytes: of all IOVAs
  * @locked: pages charged to users
@@ -36,8 +37,6 @@ static void totals_add(struct type1_totals *totals, const struct type1_mapping *
 	} else if (mapping->state == MAPPING_FILLING) {
 		/* Its charge is the worker's, who may free it. */
 		totals->filling++;
-		if (!READ_ONCE(mapping->lent_runs))
-			totals->locked += READ_ONCE(mapping->log.pages);
 	} else {
 		totals->draining++;
 	}
@@ -62,8 +61,10 @@ void type1_fdinfo(void *instance, struct seq_file *seq)
 		return;
 	}
 	for (mapping = mapping_first(iommu, &everything); mapping;
-	     mapping = mapping_next(mapping, &everything))
+	     mapping = mapping_next(mapping, &everything)) {
 		totals_add(&totals, mapping);
+		cond_resched();
+	}
 	seq_printf(seq, "vfio-container-mappings: %u\n", iommu->nr_mappings);
 	seq_printf(seq, "vfio-container-mappings-filling: %u\n", totals.filling);
 	seq_printf(seq, "vfio-container-mappings-draining: %u\n", totals.draining);

@@ -74,7 +74,7 @@ TEST_F(reason, map)
 	EXPECT_ERRNO(EINVAL, dma_map(container, 0, self->memory, IOVA, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags need READ or WRITE");
 	EXPECT_ERRNO(EINVAL, dma_map(container, RW | 1U << 31, self->memory, IOVA, PAGE));
-	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags has a bit that it does not know");
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags has an unknown bit");
 	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA + 1, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "must be multiples of 4096");
 	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA, 0));

@@ -284,6 +284,24 @@ TEST_F(bar, large)
 	EXPECT_EQ(0, memcmp(data, back, size));
 }
 
+/* What the end of the BAR cuts off is not asked of the program either. */
+TEST_F(bar, short_write)
+{
+	__u8 *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	__u8 *end = pages + PAGE;
+
+	ASSERT_NE(MAP_FAILED, pages);
+	ASSERT_OK(munmap(end, PAGE));
+	end[-2] = 0x12;
+	end[-1] = 0x34;
+	EXPECT_EQ(2, region_write(&self->c, BAR, self->size - 2, end - 2, 4));
+	EXPECT_EQ(0x12, self->view[self->size - 2]);
+	EXPECT_EQ(0x34, self->view[self->size - 1]);
+	EXPECT_ERRNO(EFAULT, region_write(&self->c, BAR, self->size - 4, end - 2, 4));
+	munmap(pages, PAGE);
+}
+
 /* Memory of the program that is not there: EFAULT. */
 TEST_F(bar, bad_memory)
 {
