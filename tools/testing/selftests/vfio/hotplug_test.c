@@ -44,10 +44,14 @@ static int say(const char *command)
 	_ret;								\
 }))
 
-/* No driver can have a device before the kernel is through with finding it. */
+/*
+ * No driver can have a device before the kernel is through with finding it. The firmware's word of
+ * a device that comes just after another was ejected is lost now and then: then we say it.
+ */
 static int take(struct pci_func *func)
 {
-	if (!pci_wait(EDU, 2, func)) {
+	if (!pci_wait(EDU, 2, func) &&
+	    (file_write("/sys/bus/pci/rescan", "1") || !pci_wait(EDU, 2, func))) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
