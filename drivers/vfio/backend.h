@@ -36,7 +36,7 @@ struct seq_file;
  *	more: no device may reach it through the instance; cannot fail; may sleep; NULL if no
  *	mapping ever shows any
  * @fdinfo: lines for the fdinfo of the container; waits for no lock that is held over anything
- *	long. The container's lock is held for reading
+ *	long. No lock is held; the groups may leave meanwhile
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {

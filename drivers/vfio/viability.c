@@ -16,10 +16,10 @@
 
 #include "vfio.h"
 
-/* A member of the group, held. */
 /* Held by those who try for locks of devices, which would else find them taken by each other. */
 static DEFINE_MUTEX(trying);
 
+/* A member of the group, held. */
 struct member_device {
 	struct list_head node;
 	struct device *dev;

@@ -26,8 +26,6 @@
 #include "../reason.h"
 #include "type1.h"
 
-static const struct iova_range everything = { 0, U64_MAX };
-
 /* ---- away with a mapping ---- */
 
 /* Unmap the bytes from @offset to before @end of a mapping. */
@@ -301,8 +299,8 @@ void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned 
 
 	down_write(&iommu->domains_lock);
 	mutex_lock(&iommu->lock);
-	for (mapping = mapping_first(iommu, &everything); mapping;
-	     mapping = mapping_next(mapping, &everything))
+	for (mapping = mapping_first(iommu, &iova_everything); mapping;
+	     mapping = mapping_next(mapping, &iova_everything))
 		mapping_withdraw(iommu, mapping, first, last);
 	mutex_unlock(&iommu->lock);
 	up_write(&iommu->domains_lock);
@@ -322,7 +320,7 @@ void mappings_close(struct type1_iommu *iommu, struct list_head *gone)
 	lockdep_assert_held_write(&iommu->domains_lock);
 
 	iommu->closed = true;
-	while ((mapping = mapping_first(iommu, &everything))) {
+	while ((mapping = mapping_first(iommu, &iova_everything))) {
 		mapping_unmap(iommu, mapping);
 		mapping_unlink(iommu, mapping);
 		if (mapping->state == MAPPING_LIVE)
@@ -783,8 +781,8 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
 	struct type1_mapping *mapping;
 	struct iova_range gap;
 
-	for (mapping = mapping_first(iommu, &everything); mapping;
-	     mapping = mapping_next(mapping, &everything)) {
+	for (mapping = mapping_first(iommu, &iova_everything); mapping;
+	     mapping = mapping_next(mapping, &iova_everything)) {
 		if (iova_set_covers(ranges, mapping->start, mapping->last))
 			continue;
 		gap = iova_set_obstacle(ranges, mapping->start);
@@ -822,8 +820,8 @@ int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
 	if (!walk)
 		return -ENOMEM;
 
-	for (mapping = mapping_first(iommu, &everything); mapping;
-	     mapping = mapping_next(mapping, &everything)) {
+	for (mapping = mapping_first(iommu, &iova_everything); mapping;
+	     mapping = mapping_next(mapping, &iova_everything)) {
 		walk_begin(walk, &mapping->log, mapping->start);
 		while (!ret && walk_next(walk, mapping->mapped_runs)) {
 			ret = domain_map(domain, walk, mapping->prot);

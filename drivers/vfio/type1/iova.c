@@ -11,6 +11,9 @@
 #include "../fault.h"
 #include "type1.h"
 
+/* All IOVAs there can be. */
+const struct iova_range iova_everything = { 0, U64_MAX };
+
 /**
  * iova_set_init - make a set of all IOVAs
  * @set: to be given back by iova_set_free()
@@ -20,9 +23,7 @@
  */
 int iova_set_init(struct iova_set *set)
 {
-	static const struct iova_range all = { 0, U64_MAX };
-
-	return iova_set_copy(set, &(struct iova_set){ (struct iova_range *)&all, 1 });
+	return iova_set_copy(set, &(struct iova_set){ (struct iova_range *)&iova_everything, 1 });
 }
 
 /**
@@ -148,7 +149,7 @@ bool iova_set_covers(const struct iova_set *set, u64 start, u64 last)
  */
 struct iova_range iova_set_obstacle(const struct iova_set *set, u64 start)
 {
-	struct iova_range gap = { 0, U64_MAX };
+	struct iova_range gap = iova_everything;
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {

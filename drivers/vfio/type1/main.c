@@ -232,7 +232,7 @@ static int unmap_range(struct type1_iommu *iommu, const struct vfio_iommu_type1_
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
 		if (unmap->iova || unmap->size)
 			return refuse(iommu, "with flag ALL, iova and size must be 0");
-		*range = (struct iova_range){ 0, U64_MAX };
+		*range = iova_everything;
 		return 0;
 	}
 	ret = check_aligned(iommu, "iova and size", unmap->iova | unmap->size);

@@ -10,8 +10,6 @@
 
 #include "type1.h"
 
-static const struct iova_range everything = { 0, U64_MAX };
-
 /**
  * struct type1_totals - sums over the mappings of a container
  * @filling: mappings that are being made, of which only @bytes counts
@@ -60,8 +58,8 @@ void type1_fdinfo(void *instance, struct seq_file *seq)
 		seq_puts(seq, "vfio-container-busy: 1\n");
 		return;
 	}
-	for (mapping = mapping_first(iommu, &everything); mapping;
-	     mapping = mapping_next(mapping, &everything)) {
+	for (mapping = mapping_first(iommu, &iova_everything); mapping;
+	     mapping = mapping_next(mapping, &iova_everything)) {
 		totals_add(&totals, mapping);
 		cond_resched();
 	}

@@ -39,7 +39,6 @@
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
-#include <linux/seq_file.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <uapi/linux/vfio.h>
@@ -144,6 +143,7 @@ struct pinner {
 };
 
 struct pinlog_chunk;
+struct seq_file;
 struct vfio_reason;
 
 /**
@@ -320,6 +320,7 @@ static inline unsigned long type1_pgsize(const struct type1_iommu *iommu)
 }
 
 /* iova.c */
+extern const struct iova_range iova_everything;
 int iova_set_init(struct iova_set *set);
 int iova_set_copy(struct iova_set *to, const struct iova_set *from);
 void iova_set_free(struct iova_set *set);

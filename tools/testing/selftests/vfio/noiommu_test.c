@@ -341,12 +341,9 @@ TEST_F(noiommu, never_mixed)
 static void enable_once(void)
 {
 	struct pci_func func;
-	char path[128];
 
-	if (access("/sys/class/iommu/dmar0", F_OK) || find_unwatched(&func))
-		return;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", func.bdf);
-	file_write(path, "1");
+	if (!access("/sys/class/iommu/dmar0", F_OK) && !find_unwatched(&func))
+		pci_write(&func, "enable", "1");
 }
 
 int main(int argc, char **argv)
