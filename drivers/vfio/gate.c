@@ -11,14 +11,12 @@
  * make a page fault last for ever. What a visitor waits for is other visitors and the hardware, so
  * closing ends within the time of the longest reset (a minute, where a function does not answer).
  *
- * Entering and leaving cost one increment of a counter of the processor.
+ * Entering and leaving cost one increment of a counter of the processor each. Those who enter never
+ * wait: they only try, and fail for good once the gate is closed. It stays locked then, which nobody
+ * is to answer for, so lockdep is told that it is not; what may be held while it closes is checked
+ * against what is taken inside.
  */
 #include "vfio.h"
-
-static void gate_empty(struct percpu_ref *inside)
-{
-	complete(&container_of(inside, struct vfio_gate, inside)->empty);
-}
 
 /**
  * vfio_gate_init - make an open gate
@@ -29,42 +27,47 @@ static void gate_empty(struct percpu_ref *inside)
  */
 int vfio_gate_init(struct vfio_gate *gate)
 {
-	init_completion(&gate->empty);
-	return percpu_ref_init(&gate->inside, gate_empty, 0, GFP_KERNEL);
+	gate->closed = false;
+	return percpu_init_rwsem(&gate->inside);
 }
 
 /**
  * vfio_gate_exit - free what a gate holds
  * @gate: nobody is inside, and nobody will come
  *
- * Context: any.
+ * Context: process context; may sleep.
  */
 void vfio_gate_exit(struct vfio_gate *gate)
 {
-	percpu_ref_exit(&gate->inside);
+	if (gate->closed) {
+		rwsem_acquire(&gate->inside.dep_map, 0, 0, _RET_IP_);
+		percpu_up_write(&gate->inside);
+	}
+	percpu_free_rwsem(&gate->inside);
 }
 
 /**
  * vfio_gate_enter - begin to touch the device
  * @gate: its gate
  *
- * Context: any; between entering and leaving, user memory must not be touched.
- * Return: true, and vfio_gate_leave() is due; false if the device was taken back.
+ * Context: process context; between entering and leaving, user memory must not be touched.
+ * Return: true, and vfio_gate_leave() is due, by the same thread; false if the device was taken
+ * back.
  */
 bool vfio_gate_enter(struct vfio_gate *gate)
 {
-	return percpu_ref_tryget_live(&gate->inside);
+	return percpu_down_read_trylock(&gate->inside);
 }
 
 /**
  * vfio_gate_leave - done with touching the device
  * @gate: entered
  *
- * Context: any.
+ * Context: process context.
  */
 void vfio_gate_leave(struct vfio_gate *gate)
 {
-	percpu_ref_put(&gate->inside);
+	percpu_up_read(&gate->inside);
 }
 
 /**
@@ -76,7 +79,7 @@ void vfio_gate_leave(struct vfio_gate *gate)
  */
 bool vfio_gate_is_closed(struct vfio_gate *gate)
 {
-	return percpu_ref_is_dying(&gate->inside);
+	return READ_ONCE(gate->closed);
 }
 
 /**
@@ -87,6 +90,7 @@ bool vfio_gate_is_closed(struct vfio_gate *gate)
  */
 void vfio_gate_close(struct vfio_gate *gate)
 {
-	percpu_ref_kill(&gate->inside);
-	wait_for_completion(&gate->empty);
+	WRITE_ONCE(gate->closed, true);
+	percpu_down_write(&gate->inside);
+	rwsem_release(&gate->inside.dep_map, _RET_IP_);
 }

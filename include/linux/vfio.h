@@ -17,7 +17,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
-#include <linux/percpu-refcount.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
@@ -224,12 +224,12 @@ struct vfio_device_ops {
 
 /**
  * struct vfio_gate - gate.c: may the device still be touched?
- * @inside: those who are about it
- * @empty: completed after the gate was closed, by the last one inside
+ * @inside: held for reading by those who are about it, for writing for good once it is closed
+ * @closed: never again
  */
 struct vfio_gate {
-	struct percpu_ref inside;
-	struct completion empty;
+	struct percpu_rw_semaphore inside;
+	bool closed;
 };
 
 /**
