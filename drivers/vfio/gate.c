@@ -11,10 +11,10 @@
  * make a page fault last for ever. What a visitor waits for is other visitors and the hardware, so
  * closing ends within the time of the longest reset (a minute, where a function does not answer).
  *
- * Entering and leaving cost one increment of a counter of the processor each. Those who enter never
- * wait: they only try, and fail for good once the gate is closed. It stays locked then, which nobody
- * is to answer for, so lockdep is told that it is not; what may be held while it closes is checked
- * against what is taken inside.
+ * Entering and leaving cost one step of a processor's own counter each. Those who enter never wait:
+ * they only try, and fail for good once the gate is closed. It stays locked then, which nobody is to
+ * answer for, so lockdep is told that it is not; what may be held while it closes is checked against
+ * what is taken inside.
  */
 #include "vfio.h"
 

@@ -6,6 +6,7 @@
  *
  *   device_lock		(the driver core's) bind, unbind, resets by the host; only tried
  *				for by those who hold one of the others
+ *   gate.inside		gate.c: closed to revoke; whoever enters only tries
  *   groups_lock		group.c: which groups there are
  *   group->lock		one group: its opener, its container
  *   container->lock		a container's members and instance (rw_semaphore)
