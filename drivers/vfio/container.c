@@ -567,11 +567,24 @@ void vfio_container_detach(struct vfio_member *member)
 }
 
 /**
+ * vfio_container_unuse - a device of the group was closed
+ * @member: passed to vfio_container_use() before
+ *
+ * Context: any.
+ */
+void vfio_container_unuse(struct vfio_member *member)
+{
+	/* Whoever sees that there is none sees the device closed as well. */
+	atomic_dec_return_release(&member->users);
+}
+
+/**
  * vfio_container_use - keep a group in its container while a device is open
  * @member: the group's place
  *
  * Context: process context; takes container->lock for reading; the caller holds the group's lock.
- * Return: 0, or -EINVAL without a container or while that has no backend.
+ * Return: 0; -EINVAL without a container or while that has no backend; -EPERM without an IOMMU for
+ * whoever may not have all of memory, though somebody else gave him the group.
  */
 int vfio_container_use(struct vfio_member *member)
 {
@@ -587,18 +600,12 @@ int vfio_container_use(struct vfio_member *member)
 		ret = 0;
 	}
 	up_read(&container->lock);
-	return ret;
-}
 
-/**
- * vfio_container_unuse - a device of the group was closed
- * @member: passed to vfio_container_use() before
- *
- * Context: any.
- */
-void vfio_container_unuse(struct vfio_member *member)
-{
-	atomic_dec(&member->users);
+	if (!ret && member->noiommu && !capable(CAP_SYS_RAWIO)) {
+		vfio_container_unuse(member);
+		return -EPERM;
+	}
+	return ret;
 }
 
 static struct miscdevice container_misc = {

@@ -585,8 +585,8 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 		return ERR_PTR(-ENODEV);
 	}
 	if (member->noiommu)
-		dev_warn(device->dev, "opened without an IOMMU by %s\n",
-			 vfio_holder_print(&df->holder, &holder));
+		dev_warn_ratelimited(device->dev, "opened without an IOMMU by %s\n",
+				     vfio_holder_print(&df->holder, &holder));
 	return file;
 
 err_close:

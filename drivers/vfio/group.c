@@ -38,9 +38,9 @@ static dev_t first_devt;
 
 /*
  * The user only gets a flag that is missing, after which most programs give up, or the error of a
- * claim. Say who is in his way.
+ * claim. Say who is in his way; false if enough was said of late.
  */
-static void tell_blockers(struct vfio_group *group)
+static bool tell_blockers(struct vfio_group *group)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
 	char blockers[160];
@@ -48,11 +48,12 @@ static void tell_blockers(struct vfio_group *group)
 	lockdep_assert_held(&group->lock);
 
 	if (!__ratelimit(&limit))
-		return;
+		return false;
 	if (vfio_blockers_print(group->iommu_group, blockers, sizeof(blockers), ','))
 		dev_info(&group->dev, "group is not viable, in use by the host: %s\n", blockers);
 	else
 		dev_info(&group->dev, "group is not viable, somebody else owns its DMA\n");
+	return true;
 }
 
 static long group_get_status(void *owner, struct vfio_call *call)
@@ -69,10 +70,8 @@ static long group_get_status(void *owner, struct vfio_call *call)
 		status->flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (!iommu_group_dma_owner_claimed(group->iommu_group))
 		status->flags = VFIO_GROUP_FLAGS_VIABLE;
-	else if (!group->told)
-		tell_blockers(group);
 	/* Some ask again and again until it is. */
-	group->told = !ret && !status->flags;
+	group->told = !ret && !status->flags && (group->told || tell_blockers(group));
 	mutex_unlock(&group->lock);
 	return ret;
 }
@@ -128,7 +127,7 @@ static long group_unset_container(void *owner, unsigned long arg)
 	mutex_lock(&group->lock);
 	if (!group->member.container)
 		ret = -EINVAL;
-	else if (atomic_read(&group->member.users))
+	else if (atomic_read_acquire(&group->member.users))
 		ret = -EBUSY;
 	else
 		vfio_container_detach(&group->member);

@@ -4,7 +4,8 @@
  *
  * The members of an iommu_group belong to the bus, not to VFIO: one may be plugged in, removed, or
  * bound to a driver of the host while a user has the group. The driver core keeps drivers of the
- * host away from a group whose DMA is claimed; this file listens on the bus and tells what happens.
+ * host away from a group whose DMA is claimed, without a word to anybody; this file listens on the
+ * bus and tells what happens, and when a device comes to where such a driver will be refused.
  * Each event of a device in a group of ours becomes a "change" uevent of the group with VFIO_EVENT
  * set to the event's name below and VFIO_DEVICE to the device's. What happens in a group that is in
  * use, and is not of our doing, goes to the log as well.
@@ -38,7 +39,7 @@ static const struct group_event group_events[] = {
 	{ BUS_NOTIFY_BIND_DRIVER, "BIND" },
 	{ BUS_NOTIFY_BOUND_DRIVER, "BOUND" },
 	{ BUS_NOTIFY_UNBIND_DRIVER, "UNBIND" },
-	{ BUS_NOTIFY_UNBOUND_DRIVER, "UNBOUND" },
+	{ BUS_NOTIFY_UNBOUND_DRIVER, "UNBOUND", "has no driver, and no driver of the host can have it" },
 	{ BUS_NOTIFY_DRIVER_NOT_BOUND, "NOTBOUND", "could not be bound to a driver" },
 };
 
@@ -56,7 +57,8 @@ static void group_tell(struct vfio_group *group, const struct group_event *event
 	kfree(envp[1]);
 
 	if (event->in_use && vfio_group_in_use(group))
-		dev_warn_ratelimited(&group->dev, "in use: %s %s\n", dev_name(dev), event->in_use);
+		dev_notice_ratelimited(&group->dev, "in use: %s %s\n", dev_name(dev),
+				       event->in_use);
 }
 
 static int group_notify(struct notifier_block *nb, unsigned long action, void *data)

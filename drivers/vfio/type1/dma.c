@@ -487,6 +487,10 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 	if (ret == -EFAULT)
 		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
 				 pinner->write ? " for writing" : "", pinner->vaddr);
+	if (ret == -ENOMEM)
+		vfio_reason_note(iommu->reason,
+				 "no memory, or the page at vaddr %#lx cannot move to where it can stay",
+				 pinner->vaddr);
 	if (ret)
 		return ret;
 	if (pinner->kind != PIN_LENT)

@@ -82,7 +82,8 @@ void pinner_exit(struct pinner *pinner)
 
 /*
  * Pin up to @nr pages of memory; how many, or an error. A page in a zone where nothing may stay has
- * to move first, and that fails while somebody else holds it for a moment.
+ * to move first, and that fails while somebody else holds it for a moment. The kernel calls this a
+ * lack of memory.
  */
 static long pin_memory(struct pinner *pinner, unsigned int nr)
 {
@@ -99,10 +100,10 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
 		/* An address next to the end of the 64-bit space is no user's either. */
 		if (!ret || ret == -EOVERFLOW)
 			return -EFAULT;
-		if (ret != -EAGAIN && ret != -EBUSY)
+		if (ret != -EAGAIN && ret != -EBUSY && ret != -ENOMEM)
 			return ret;
 	}
-	pr_warn_ratelimited("%s[%d]: the page at %#lx could not be moved to where it can stay\n",
+	pr_warn_ratelimited("%s[%d]: no memory, or the page at %#lx cannot move to where it can stay\n",
 			    current->comm, task_tgid_nr(current), pinner->vaddr);
 	return ret;
 }

@@ -185,6 +185,17 @@ TEST_F(noiommu, needs_rawio_to_set_iommu)
 	EXPECT_ERRNO(EINVAL, group_get_device(self->c.group, self->c.func.bdf));
 }
 
+/* And to whom somebody else hands the group, ready to use, the device is not given. */
+TEST_F(noiommu, needs_rawio_to_open_device)
+{
+	ASSERT_OK(bind_and_open(&self->c));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	ASSERT_OK(drop_rawio());
+	EXPECT_ERRNO(EPERM, group_get_device(self->c.group, self->c.func.bdf));
+	EXPECT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+}
+
 /* A group has one opener, is viable, and says when it is in a container. */
 TEST_F(noiommu, status)
 {
