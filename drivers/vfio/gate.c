@@ -74,12 +74,15 @@ void vfio_gate_leave(struct vfio_gate *gate)
  * vfio_gate_is_closed - was the device taken back?
  * @gate: its gate
  *
- * Context: any.
- * Return: true for good; false until a moment ago.
+ * Context: process context.
+ * Return: true for good, from the moment on that nobody is let in; false until a moment ago.
  */
 bool vfio_gate_is_closed(struct vfio_gate *gate)
 {
-	return READ_ONCE(gate->closed);
+	if (!vfio_gate_enter(gate))
+		return true;
+	vfio_gate_leave(gate);
+	return false;
 }
 
 /**
@@ -90,7 +93,7 @@ bool vfio_gate_is_closed(struct vfio_gate *gate)
  */
 void vfio_gate_close(struct vfio_gate *gate)
 {
-	WRITE_ONCE(gate->closed, true);
 	percpu_down_write(&gate->inside);
 	rwsem_release(&gate->inside.dep_map, _RET_IP_);
+	gate->closed = true;
 }

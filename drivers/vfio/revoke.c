@@ -62,6 +62,25 @@ static bool is_free(const struct vfio_device *device)
 	return !refcount_read(&device->users);
 }
 
+/**
+ * vfio_device_want_back - begin to wait for the users of a device that will be unregistered
+ * @device: registered
+ *
+ * Their time runs from here on, so that many devices that go one after the other are waited for at
+ * the same time.
+ *
+ * Context: process context; the request operation is called.
+ */
+void vfio_device_want_back(struct vfio_device *device)
+{
+	WRITE_ONCE(device->wanted_since, jiffies);
+	smp_store_release(&device->wanted, true);
+	/* The first time that the log has is that of their turn. */
+	if (device->ops->request && READ_ONCE(device->open_count))
+		device->ops->request(device, 1);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_device_want_back, VFIO_NS);
+
 /* Jiffies, of those that the users have had since @since. */
 static long time_left(const struct vfio_device *device, unsigned long since)
 {
@@ -113,7 +132,7 @@ static void wait_a_moment(struct vfio_device *device, unsigned long since, bool 
 /* Whether the users let go in time. */
 static bool ask_users(struct vfio_device *device)
 {
-	unsigned long since = jiffies;
+	unsigned long since = smp_load_acquire(&device->wanted) ? device->wanted_since : jiffies;
 	bool interrupted = false;
 	unsigned int asked = 0;
 	char holders[128];

@@ -225,7 +225,7 @@ struct vfio_device_ops {
 /**
  * struct vfio_gate - gate.c: may the device still be touched?
  * @inside: held for reading by those who are about it, for writing for good once it is closed
- * @closed: never again
+ * @closed: that, for whoever ends the gate
  */
 struct vfio_gate {
 	struct percpu_rw_semaphore inside;
@@ -280,6 +280,8 @@ struct vfio_device_set {
  *	closed
  * @revoke_after_ms: how long unregistration waits for users; 0: not at all; -1: for ever;
  *	VFIO_REVOKE_DEFAULT: as long as the module parameter says
+ * @wanted: it will be unregistered, and its users know since @wanted_since; released when set
+ * @wanted_since: jiffies
  * @revoked: no fd can come to have the device any more; guarded by @files_lock
  * @files: fds that have the device; guarded by @files_lock
  * @files_lock: a leaf
@@ -304,6 +306,8 @@ struct vfio_device {
 	refcount_t users;
 	wait_queue_head_t changed;
 	int revoke_after_ms;
+	bool wanted;
+	unsigned long wanted_since;
 	bool revoked;
 	struct list_head files;
 	struct mutex files_lock; /* of the list above */
@@ -333,6 +337,7 @@ void vfio_put_device(struct vfio_device *device);
 vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *vmf,
 				  unsigned int order);
 void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
+void vfio_device_want_back(struct vfio_device *device);
 int vfio_assign_device_set(struct vfio_device *device, void *id);
 unsigned int vfio_device_set_open_count(struct vfio_device_set *set);
 

@@ -132,8 +132,12 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 	struct pci_dev *pdev = vpci->pdev;
 
+	/*
+	 * Of a larger BAR than a region of the device fd has place for, that much: beyond it the
+	 * next region begins, and a part of a mapping must not be taken for a mapping of that.
+	 */
 	*bar = (struct vfio_pci_bar){
-		.size = pci_resource_len(pdev, index),
+		.size = min_t(u64, pci_resource_len(pdev, index), VFIO_PCI_OFFSET_MASK + 1),
 		.ports = pci_resource_flags(pdev, index) & IORESOURCE_IO,
 	};
 	if (!bar->size)
@@ -244,7 +248,7 @@ static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *ba
 		return -EINTR;
 	if (!bar->ports && !vfio_pci_memory_enabled(vpci)) {
 		up_read(&vpci->memory_lock);
-		return pci_dev_is_disconnected(vpci->pdev) ? -ENODEV : -EIO;
+		return vfio_pci_is_pulled(vpci) ? -ENODEV : -EIO;
 	}
 	return 0;
 }

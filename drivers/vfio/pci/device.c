@@ -42,6 +42,7 @@ static int device_save_state(struct vfio_pci_device *vpci)
 static void device_restore_state(struct vfio_pci_device *vpci)
 {
 	down_write(&vpci->memory_lock);
+	vfio_pci_errors_disown(vpci);
 	pci_load_and_free_saved_state(vpci->pdev, &vpci->saved_state);
 	pci_restore_state(vpci->pdev);
 	up_write(&vpci->memory_lock);
@@ -71,9 +72,11 @@ static int device_open(struct vfio_device *device)
 	struct pci_dev *pdev = vpci->pdev;
 	int ret;
 
+	/* Before the time that a reset takes: the token that its user knows holds from here on. */
+	vfio_pci_sriov_open(vpci);
 	ret = vfio_pci_power_open(vpci);
 	if (ret)
-		return ret;
+		goto err_sriov;
 
 	/* Nothing is learnt from, or saved of, a function that does not answer. */
 	if (!pci_device_is_present(pdev)) {
@@ -92,16 +95,16 @@ static int device_open(struct vfio_device *device)
 	if (ret)
 		goto err_disable;
 	ret = device_open_parts(vpci);
-	if (!ret) {
-		vfio_pci_sriov_open(vpci);
+	if (!ret)
 		return 0;
-	}
 
 	device_restore_state(vpci);
 err_disable:
 	pci_disable_device(pdev);
 err_power:
 	vfio_pci_power_close(vpci);
+err_sriov:
+	vfio_pci_sriov_close(vpci);
 	return ret;
 }
 
@@ -114,7 +117,6 @@ static void device_close(struct vfio_device *device)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 	struct pci_dev *pdev = vpci->pdev;
 
-	vfio_pci_sriov_close(vpci);
 	vfio_pci_power_wake(vpci);
 	pci_clear_master(pdev);
 	vfio_pci_irqs_close(vpci);
@@ -132,6 +134,7 @@ static void device_close(struct vfio_device *device)
 	pci_disable_device(pdev);
 	vfio_pci_reset_set(vpci);
 	vfio_pci_power_close(vpci);
+	vfio_pci_sriov_close(vpci);
 }
 
 /* ---- regions ---- */
@@ -580,6 +583,9 @@ static void device_request(struct vfio_device *device, unsigned int count)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
+	/* Pulled out meanwhile: there is nothing to be handed back in good order. */
+	if (vfio_pci_is_pulled(vpci))
+		vfio_revoke_after_set(device, 0);
 	if (vfio_pci_trigger_fire(&vpci->req_trigger)) {
 		if (!(count % 10))
 			pci_notice_ratelimited(vpci->pdev,

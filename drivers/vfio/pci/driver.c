@@ -159,9 +159,6 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 
 	/* A close does not wait for the device's lock: it is ours, and we wait for the close. */
 	WRITE_ONCE(vpci->leaving, true);
-	/* There is nothing of pulled hardware to be handed back in good order. */
-	if (pci_dev_is_disconnected(pdev))
-		vfio_revoke_after_set(&vpci->vdev, 0);
 	vfio_pci_sriov_remove(vpci);
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);

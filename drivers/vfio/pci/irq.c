@@ -188,6 +188,19 @@ static int msi_enable_and_set(struct vfio_pci_device *vpci,
 	return ret == -ENOSPC && failed ? failed : ret;
 }
 
+/* Messages of MSI are allocated all at once: none can be added while it is on. */
+static bool msi_within(const struct vfio_pci_device *vpci, const struct vfio_irq_request *request,
+		       struct eventfd_ctx **eventfds)
+{
+	u32 i;
+
+	for (i = 0; i < request->count; i++) {
+		if (!vpci->msi.msix && request->start + i >= vpci->msi.nr_vectors && eventfds[i])
+			return false;
+	}
+	return true;
+}
+
 static int msi_set_eventfds(struct vfio_pci_device *vpci, const struct vfio_irq_request *request)
 {
 	bool active = vpci->irq_index == request->index;
@@ -200,10 +213,14 @@ static int msi_set_eventfds(struct vfio_pci_device *vpci, const struct vfio_irq_
 	eventfds = eventfds_get(request);
 	if (IS_ERR(eventfds))
 		return PTR_ERR(eventfds);
-	if (active)
+	if (active && !msi_within(vpci, request, eventfds)) {
+		eventfds_put(eventfds, 0, request->count);
+		ret = -EINVAL;
+	} else if (active) {
 		ret = msi_set_all(vpci, request->start, request->count, eventfds, &failed);
-	else
+	} else {
 		ret = msi_enable_and_set(vpci, request, eventfds);
+	}
 	kvfree(eventfds);
 	return ret;
 }

@@ -48,7 +48,7 @@ static bool memory_decoded(struct vfio_pci_device *vpci)
 	u16 command;
 
 	if (vpci->asleep || vpci->frozen || pdev->current_state != PCI_D0 ||
-	    pci_dev_is_disconnected(pdev))
+	    vfio_pci_is_pulled(vpci))
 		return false;
 	if (config->virt && config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY)
 		return config->shadow[PCI_COMMAND] & PCI_COMMAND_MEMORY;

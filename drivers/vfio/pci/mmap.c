@@ -92,12 +92,12 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 
 	/* Someone may reset the device for long: whoever is killed need not wait. */
 	/* The recovery from an error needs the lock. */
-	if (READ_ONCE(vpci->frozen) && !pci_dev_is_disconnected(vpci->pdev))
+	if (READ_ONCE(vpci->frozen) && !vfio_pci_is_pulled(vpci))
 		return VM_FAULT_SIGBUS;
 	if (down_read_killable(&vpci->memory_lock))
 		return VM_FAULT_SIGBUS;
 	/* A page must not outlive the reference that keeps the device awake. */
-	if (pci_dev_is_disconnected(vpci->pdev))
+	if (vfio_pci_is_pulled(vpci))
 		ret = vfio_device_fault_dead(&vpci->vdev, vmf, order);
 	else if (vfio_pci_memory_enabled(vpci) && !vpci->vdev.may_sleep)
 		ret = alias ? alias_insert(vmf, pfn) : bar_insert(vmf, pfn, order);

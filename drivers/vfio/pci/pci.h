@@ -168,7 +168,8 @@ struct vfio_pci_msi {
 
 /**
  * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
- * @node: of a PF: in the list of PFs; pfs_lock
+ * @node: of a PF: in the list of PFs; of a VF: in @vfs of its PF; pfs_lock
+ * @vfs: of a PF: its VFs that are ours; pfs_lock
  * @token: of a PF: whoever opens one of its VFs says it; pfs_lock
  * @nr_open: of a PF: how many of its VFs are open; pfs_lock
  * @on: of a PF: it has VFs, or is about to; memory_lock, written, under device_lock
@@ -176,6 +177,7 @@ struct vfio_pci_msi {
  */
 struct vfio_pci_sriov {
 	struct list_head node;
+	struct list_head vfs;
 	uuid_t token;
 	unsigned int nr_open;
 	bool on;
@@ -284,6 +286,12 @@ static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *device)
 	return container_of(device, struct vfio_pci_device, vdev);
 }
 
+/* Pulled out, or the VF of one that was: nobody marks a VF on a bus number of its own. */
+static inline bool vfio_pci_is_pulled(const struct vfio_pci_device *vpci)
+{
+	return pci_dev_is_disconnected(pci_physfn(vpci->pdev));
+}
+
 static inline u64 vfio_pci_region_offset(u32 index)
 {
 	return (u64)index << VFIO_PCI_OFFSET_SHIFT;
@@ -365,6 +373,7 @@ extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
 void vfio_pci_errors_init(struct vfio_pci_device *vpci);
 void vfio_pci_errors_end(struct vfio_pci_device *vpci);
+void vfio_pci_errors_disown(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call);

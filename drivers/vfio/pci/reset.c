@@ -80,7 +80,9 @@ static void reset_thaw(struct vfio_pci_device *vpci)
 	if (!vpci->frozen)
 		return;
 	WRITE_ONCE(vpci->frozen, false);
-	vfio_pci_intx_unhold(vpci);
+	/* One that sleeps has a hold of its own, until it wakes up. */
+	if (!vpci->asleep)
+		vfio_pci_intx_unhold(vpci);
 }
 
 /* ---- one function ---- */
@@ -327,7 +329,7 @@ void vfio_pci_reset_set(struct vfio_pci_device *vpci)
 	struct hot_reset hot = { .set = set };
 
 	if (vfio_device_set_open_count(set) || !set_needs_reset(set) ||
-	    pci_dev_is_disconnected(vpci->pdev))
+	    vfio_pci_is_pulled(vpci))
 		return;
 	if (hot_reset_probe(&hot, vpci->pdev) || hot_reset_walk(&hot, hot_reset_check))
 		return;
@@ -633,6 +635,26 @@ void vfio_pci_errors_end(struct vfio_pci_device *vpci)
 	}
 	reset_thaw(vpci);
 	vfio_pci_resume(vpci);
+}
+
+/**
+ * vfio_pci_errors_disown - the user goes while an error lasts
+ * @vpci: the device, being closed; its saved_state is from before it was opened
+ *
+ * What recovery will put back is not the user's config space: nobody would be there to stop the
+ * device's DMA.
+ *
+ * Context: process context, memory_lock held for writing.
+ */
+void vfio_pci_errors_disown(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (!vpci->error_state)
+		return;
+	kfree(vpci->error_state);
+	pci_load_saved_state(vpci->pdev, vpci->saved_state);
+	vpci->error_state = pci_store_saved_state(vpci->pdev);
 }
 
 const struct pci_error_handlers vfio_pci_error_handlers = {

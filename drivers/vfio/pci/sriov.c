@@ -47,9 +47,12 @@ static struct vfio_pci_device *pf_find(struct pci_dev *vf)
  */
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 {
+	INIT_LIST_HEAD(&vpci->sriov.vfs);
 	mutex_lock(&pfs_lock);
 	if (vpci->pdev->is_virtfn) {
 		vpci->sriov.pf = pf_find(vpci->pdev);
+		if (vpci->sriov.pf)
+			list_add_tail(&vpci->sriov.node, &vpci->sriov.pf->sriov.vfs);
 	} else if (vpci->pdev->is_physfn) {
 		uuid_gen(&vpci->sriov.token);
 		list_add_tail(&vpci->sriov.node, &pfs);
@@ -105,12 +108,24 @@ static void sriov_let_sleep(struct vfio_pci_device *vpci)
 	pm_runtime_put(&vpci->pdev->dev);
 }
 
+/* The PCI core takes VFs away one after the other: let the time of their users run for all at once. */
+static void sriov_want_vfs(struct vfio_pci_device *pf)
+{
+	struct vfio_pci_device *vf;
+
+	mutex_lock(&pfs_lock);
+	list_for_each_entry(vf, &pf->sriov.vfs, sriov.node)
+		vfio_device_want_back(&vf->vdev);
+	mutex_unlock(&pfs_lock);
+}
+
 /**
  * vfio_pci_sriov_configure - have this many VFs
  * @vpci: the PF, or any other device with @nr_vfs 0
  * @nr_vfs: 0, or more than that while there are none
  *
- * Context: process context, the PF's device_lock held. To take VFs away waits for their users.
+ * Context: process context, the PF's device_lock held. To take VFs away waits for their users, who
+ * have the same time.
  * Return: @nr_vfs; -EBUSY if there are some already; why the PF does not wake up; or what the PCI
  * core says.
  */
@@ -120,6 +135,7 @@ int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs)
 
 	if (!nr_vfs) {
 		if (vpci->sriov.on) {
+			sriov_want_vfs(vpci);
 			pci_disable_sriov(vpci->pdev);
 			sriov_let_sleep(vpci);
 		}

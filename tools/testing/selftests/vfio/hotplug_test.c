@@ -418,6 +418,21 @@ TEST_F(again, after_pulling)
 	check_new(_metadata, self, pull);
 }
 
+/* Whoever waits for the user of a device that is pulled out meanwhile waits no more, nor does the port. */
+TEST_F(again, pulled_while_wanted_back)
+{
+	pid_t pid;
+
+	if (!ports_listen())
+		SKIP(return, "the ports have no driver that hears it");
+	ASSERT_OK(revoke_after(&self->c.func, -1));
+	pid = unbind_start(&self->c.func);
+	EXPECT_EQ(124, child_end(pid, QUIET_MS));
+	EXPECT_EQ(0, goes(pull, &self->c.func));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_TRUE(is_dead(self->c.device));
+}
+
 /* Other groups of the container go on: their memory stays mapped. */
 TEST_F(again, others_go_on)
 {

@@ -147,6 +147,41 @@ TEST_F(vfs, are_switched_off)
 		client_close(&pf_client);
 }
 
+/* Many VFs are not asked one after the other: the users of all have the same time. */
+TEST_F(vfs, are_asked_together)
+{
+	struct client users[NR_VFS], pf_client;
+	__s32 event[NR_VFS];
+	pid_t pid;
+
+	if (strcmp(variant->driver, "vfio-pci"))
+		SKIP(return, "the driver of the PF takes the VFs away itself");
+	ASSERT_OK(client_open_func(&pf_client, &self->pf, variant->options, TYPE));
+	for (int i = 0; i < NR_VFS; i++) {
+		ASSERT_OK(client_open_func(&users[i], &self->vf[i], variant->options, TYPE));
+		event[i] = event_new();
+		ASSERT_OK(irq_events(users[i].device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &event[i]));
+	}
+	ASSERT_OK(file_write(REVOKE_AFTER, "-1"));
+	pid = fork();
+	if (!pid) {
+		close_range(3, ~0U, 0);
+		_exit(pf_set_vfs(&self->pf, 0) ? 1 : 0);
+	}
+	for (int i = 0; i < NR_VFS; i++)
+		EXPECT_LT(0, event_wait(event[i], PATIENCE_MS));
+	for (int i = 0; i < NR_VFS; i++)
+		EXPECT_FALSE(is_dead(users[i].device));
+	EXPECT_OK(file_write(REVOKE_AFTER, "0"));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	for (int i = 0; i < NR_VFS; i++) {
+		EXPECT_TRUE(is_dead(users[i].device));
+		client_close(&users[i]);
+		close(event[i]);
+	}
+	client_close(&pf_client);
+}
+
 /* The PF's driver goes: with vfio-pci its VFs go, too; nvme leaves them to their users. */
 TEST_F(vfs, driver_of_pf_goes)
 {
