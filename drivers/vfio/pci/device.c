@@ -580,7 +580,7 @@ static void device_request(struct vfio_device *device, unsigned int count)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
-	if (vfio_pci_trigger_fire(&vpci->req_trigger)) {
+	if (vfio_pci_trigger_fire(vpci, &vpci->req_trigger)) {
 		if (!(count % 10))
 			pci_notice_ratelimited(vpci->pdev,
 					       "Relaying device request to user (#%u)\n", count);
