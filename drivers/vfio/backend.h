@@ -25,8 +25,9 @@ struct seq_file;
  * struct vfio_backend_ops - what the container asks a backend to do
  * @owner: module that is pinned while an instance is open
  * @noiommu: serves groups without an IOMMU, and only these
- * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep. What is refused later is
- *	noted in @reason, which lives as long as any of the other calls but @release and @withdraw
+ * @open: make an instance for a VFIO_*_IOMMU type, or ERR_PTR; may sleep. @container is the number
+ *	that names it for whoever watches. What is refused later is noted in @reason, which lives as
+ *	long as any of the other calls but @release and @withdraw
  * @release: free an instance; it has no groups any more and nobody calls; may sleep
  * @extension: answer of VFIO_CHECK_EXTENSION; @instance is NULL if asked before VFIO_SET_IOMMU
  * @attach: let the group's devices see the instance's mappings; may sleep; on failure nothing
@@ -42,7 +43,7 @@ struct seq_file;
 struct vfio_backend_ops {
 	struct module *owner;
 	bool noiommu;
-	void *(*open)(unsigned long type, struct vfio_reason *reason);
+	void *(*open)(unsigned long type, u64 container, struct vfio_reason *reason);
 	void (*release)(void *instance);
 	long (*extension)(void *instance, unsigned long number);
 	int (*attach)(void *instance, struct iommu_group *group);

@@ -24,6 +24,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 /* Guards the list. A leaf, but backends answer VFIO_CHECK_EXTENSION under it. */
@@ -33,6 +34,9 @@ static LIST_HEAD(backends);
 /* Guards the list of instances, and keeps those in it from being freed. */
 static DEFINE_MUTEX(instances_lock);
 static LIST_HEAD(instances);
+
+/* How many containers there were. */
+static atomic64_t containers = ATOMIC64_INIT(0);
 
 /**
  * vfio_register_backend - offer a backend to containers
@@ -225,7 +229,7 @@ static int try_backend(struct vfio_container *container, struct vfio_backend *ba
 		return -ENOMEM;
 	kref_init(&instance->kref);
 	instance->backend = backend;
-	instance->data = backend->ops->open(type, &container->reason);
+	instance->data = backend->ops->open(type, container->number, &container->reason);
 	if (IS_ERR(instance->data)) {
 		ret = PTR_ERR(instance->data);
 		goto err_free;
@@ -297,6 +301,7 @@ static long container_set_iommu(void *owner, unsigned long type)
 		ret = container_find_backend(container, type);
 		up_write(&container->lock);
 	}
+	trace_container_backend(container, type, ret);
 	return ret;
 }
 
@@ -385,6 +390,7 @@ static int container_fops_open(struct inode *inode, struct file *file)
 	if (!container)
 		return -ENOMEM;
 
+	container->number = atomic64_inc_return(&containers);
 	kref_init(&container->kref);
 	init_rwsem(&container->lock);
 	vfio_reason_init(&container->reason);
@@ -406,6 +412,7 @@ static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 	struct vfio_instance *instance;
 	struct vfio_member *member;
 
+	seq_printf(seq, "vfio-container-number: %llu\n", container->number);
 	vfio_reason_show(&container->reason, seq);
 	if (!down_read_trylock(&container->lock)) {
 		seq_puts(seq, "vfio-container-busy: 1\n");
@@ -521,6 +528,7 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 	down_write(&container->lock);
 	ret = container_add_member(container, member);
 	up_write(&container->lock);
+	trace_group_attach(container, member, ret);
 	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, ret);
 	return ret;
 }
@@ -561,6 +569,7 @@ void vfio_container_detach(struct vfio_member *member)
 		swap(container->instance, instance);
 	up_write(&container->lock);
 
+	trace_group_detach(container, member);
 	if (instance)
 		instance_put(instance);
 	container_put(container);

@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 #define VFIO_FS_MAGIC 0x76666469
@@ -347,6 +348,7 @@ int vfio_device_open(struct vfio_device *device)
 		ret = device->ops->open_device(device);
 	if (!ret)
 		device->open_count++;
+	trace_device_open(device, ret);
 	mutex_unlock(&device->set->lock);
 
 	if (ret)
@@ -365,6 +367,7 @@ void vfio_device_close(struct vfio_device *device)
 	mutex_lock(&device->set->lock);
 	if (!--device->open_count)
 		device->ops->close_device(device);
+	trace_device_close(device, 0);
 	mutex_unlock(&device->set->lock);
 
 	module_put(device->dev->driver->owner);

@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 /* Guards the list of groups, their number of devices and the minors. */
@@ -70,6 +71,8 @@ static long group_get_status(void *owner, struct vfio_call *call)
 		status->flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (!iommu_group_dma_owner_claimed(group->iommu_group))
 		status->flags = VFIO_GROUP_FLAGS_VIABLE;
+	if (!ret)
+		trace_group_status(group, status->flags & VFIO_GROUP_FLAGS_VIABLE);
 	/* Some ask again and again until it is. */
 	group->told = !ret && !status->flags && (group->told || tell_blockers(group));
 	mutex_unlock(&group->lock);

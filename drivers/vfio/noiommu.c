@@ -74,7 +74,7 @@ void vfio_noiommu_group_destroy(struct device *dev)
 
 /* ---- the backend ---- */
 
-static void *noiommu_open(unsigned long type, struct vfio_reason *reason)
+static void *noiommu_open(unsigned long type, u64 container, struct vfio_reason *reason)
 {
 	if (type != VFIO_NOIOMMU_IOMMU)
 		return ERR_PTR(-EINVAL);

@@ -19,6 +19,7 @@
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 #define REQUEST_INTERVAL HZ
@@ -129,6 +130,11 @@ static void wait_a_moment(struct vfio_device *device, unsigned long since, bool 
 	}
 }
 
+static void reach(const struct vfio_device *device, enum vfio_revoke_step step)
+{
+	trace_device_revoke(device, step, vfio_revoke_after(device));
+}
+
 /* Whether the users let go in time. */
 static bool ask_users(struct vfio_device *device)
 {
@@ -141,13 +147,17 @@ static bool ask_users(struct vfio_device *device)
 		if (!asked) {
 			vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 			dev_info(device->dev, "Device is wanted back from %s\n", holders);
+			reach(device, VFIO_REVOKE_WANTED);
 		}
 		if (device->ops->request)
 			device->ops->request(device, asked++);
+		reach(device, VFIO_REVOKE_ASKED);
 		if (!time_left(device, since))
 			return false;
 		wait_a_moment(device, since, &interrupted);
 	}
+	if (asked)
+		reach(device, VFIO_REVOKE_RETURNED);
 	return true;
 }
 
@@ -158,14 +168,19 @@ static void take(struct vfio_device *device)
 	vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 	dev_warn(device->dev, "Device is taken back from %s\n", holders);
 
+	reach(device, VFIO_REVOKE_TAKEN);
 	vfio_device_files_shut(device);
 	vfio_gate_close(&device->gate);
+	reach(device, VFIO_REVOKE_SHUT);
 	vfio_device_unmap_all(device);
+	reach(device, VFIO_REVOKE_UNMAPPED);
 	vfio_device_files_settle(device);
+	reach(device, VFIO_REVOKE_CLOSED);
 	wake_up_all(&device->changed);
 
 	/* Lookups that were under way: they find that there is nothing to be had. */
 	wait_event(device->changed, is_free(device));
+	reach(device, VFIO_REVOKE_DONE);
 }
 
 /**

@@ -72,6 +72,7 @@ struct vfio_holder_text {
 
 /**
  * struct vfio_container - an open /dev/vfio/vfio
+ * @number: names it for whoever watches; never given twice; immutable
  * @kref: one for the file, one for each member
  * @lock: guards everything below. Whoever holds it does not wait for the user
  * @members: groups, linked by vfio_member.node
@@ -79,6 +80,7 @@ struct vfio_holder_text {
  * @reason: why the last call failed; has a lock of its own
  */
 struct vfio_container {
+	u64 number;
 	struct kref kref;
 	struct rw_semaphore lock;
 	struct list_head members;

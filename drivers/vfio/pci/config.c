@@ -21,6 +21,7 @@
 #include <linux/slab.h>
 
 #include "pci.h"
+#include "trace.h"
 
 /* ---- hardware ---- */
 
@@ -228,6 +229,7 @@ static int access_write(struct vfio_pci_device *vpci,
 	struct vfio_pci_config *config = &vpci->config;
 	u32 virt = vfio_pci_get_le32(config->virt + access->pos);
 	u32 write = vfio_pci_get_le32(config->write + access->pos) & access->mask;
+	u32 wanted = access->value;
 	int ret;
 
 	lockdep_assert_held(&vpci->config_lock);
@@ -236,6 +238,7 @@ static int access_write(struct vfio_pci_device *vpci,
 	access->hardware = write & ~virt;
 	if (hook && hook->begin)
 		hook->begin(vpci, owner->pos, access);
+	trace_config_trap(vpci, access, wanted);
 	shadow_write(config, access->pos, write & virt, access->value);
 	ret = hardware_write(vpci->pdev, access);
 	if (hook && hook->end)

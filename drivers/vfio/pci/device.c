@@ -586,7 +586,7 @@ static void device_request(struct vfio_device *device, unsigned int count)
 	/* Pulled out meanwhile: there is nothing to be handed back in good order. */
 	if (vfio_pci_is_pulled(vpci))
 		vfio_revoke_after_set(device, 0);
-	if (vfio_pci_trigger_fire(&vpci->req_trigger)) {
+	if (vfio_pci_trigger_fire(vpci, &vpci->req_trigger)) {
 		if (!(count % 10))
 			pci_notice_ratelimited(vpci->pdev,
 					       "Relaying device request to user (#%u)\n", count);

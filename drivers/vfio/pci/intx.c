@@ -89,7 +89,7 @@ static void intx_change(struct vfio_pci_device *vpci, bool *reason, bool value)
 	spin_unlock_irqrestore(&intx->lock, flags);
 
 	if (pending)
-		vfio_pci_trigger_fire(&intx->trigger);
+		vfio_pci_trigger_fire(vpci, &intx->trigger);
 }
 
 static irqreturn_t intx_handler(int irq, void *data)
@@ -115,7 +115,7 @@ static irqreturn_t intx_handler(int irq, void *data)
 	spin_unlock_irqrestore(&intx->lock, flags);
 
 	if (ours)
-		vfio_pci_trigger_fire(&intx->trigger);
+		vfio_pci_trigger_fire(vpci, &intx->trigger);
 	/* Nobody else is on a line that we mask at the controller. */
 	return ours || !intx->use_command ? IRQ_HANDLED : IRQ_NONE;
 }
@@ -231,7 +231,7 @@ int vfio_pci_intx_enable(struct vfio_pci_device *vpci, struct eventfd_ctx *event
 	pending = intx_apply(vpci);
 	spin_unlock_irq(&intx->lock);
 	if (pending)
-		vfio_pci_trigger_fire(&intx->trigger);
+		vfio_pci_trigger_fire(vpci, &intx->trigger);
 	return 0;
 }
 
@@ -407,7 +407,7 @@ static void intx_unmask_later(void *owner, void *data)
 	intx->fire = false;
 	spin_unlock_irq(&intx->lock);
 	if (fire)
-		vfio_pci_trigger_fire(&intx->trigger);
+		vfio_pci_trigger_fire(vpci, &intx->trigger);
 }
 
 /**

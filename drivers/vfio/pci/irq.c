@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "pci.h"
+#include "trace.h"
 
 /* What the user's s32 means. NULL takes the eventfd away. */
 static struct eventfd_ctx *eventfd_get(s32 fd)
@@ -105,7 +106,7 @@ static long irq_intx_trigger(struct vfio_pci_device *vpci, const struct vfio_irq
 	if (request->fds || !active)
 		return -EINVAL;
 	if (request_selects(request, 0))
-		vfio_pci_trigger_fire(&vpci->intx.trigger);
+		vfio_pci_trigger_fire(vpci, &vpci->intx.trigger);
 	return 0;
 }
 
@@ -290,7 +291,7 @@ static long message_trigger(struct vfio_pci_device *vpci, const struct vfio_irq_
 		if (!rcu_access_pointer(*trigger))
 			return -EINVAL;
 		if (request->count)
-			vfio_pci_trigger_fire(trigger);
+			vfio_pci_trigger_fire(vpci, trigger);
 		else
 			vfio_pci_trigger_set(vpci, trigger, NULL);
 		return 0;
@@ -299,7 +300,7 @@ static long message_trigger(struct vfio_pci_device *vpci, const struct vfio_irq_
 		return -EINVAL;
 	if (request->bools) {
 		if (request->bools[0])
-			vfio_pci_trigger_fire(trigger);
+			vfio_pci_trigger_fire(vpci, trigger);
 		return 0;
 	}
 	eventfd = eventfd_get(request->fds[0]);
@@ -453,6 +454,7 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
 	else
 		ret = cell(vpci, request);
 	mutex_unlock(&vpci->irq_lock);
+	trace_irq_set(vpci, request, ret);
 	return ret;
 }
 

@@ -36,9 +36,11 @@
 #include <linux/slab.h>
 
 #include "pci.h"
+#include "trace.h"
 
 /**
  * struct msi_vector - a vector with an eventfd
+ * @vpci: the device
  * @index: in the table
  * @eventfd: signalled by the handler
  * @producer: for KVM
@@ -47,6 +49,7 @@
  * @name: in /proc/interrupts
  */
 struct msi_vector {
+	struct vfio_pci_device *vpci;
 	unsigned int index;
 	struct eventfd_ctx *eventfd;
 	struct irq_bypass_producer producer;
@@ -55,11 +58,17 @@ struct msi_vector {
 	char *name;
 };
 
+/* While there is a vector its kind is set up. */
+static void vector_fire(struct msi_vector *vector)
+{
+	if (trace_irq_fire_enabled())
+		trace_irq_fire(vector->vpci, vector->vpci->irq_index, vector->index);
+	eventfd_signal(READ_ONCE(vector->eventfd));
+}
+
 static irqreturn_t msi_handler(int irq, void *data)
 {
-	struct msi_vector *vector = data;
-
-	eventfd_signal(READ_ONCE(vector->eventfd));
+	vector_fire(data);
 	return IRQ_HANDLED;
 }
 
@@ -204,6 +213,7 @@ static int vector_add(struct vfio_pci_device *vpci, unsigned int index,
 	vector = kzalloc(sizeof(*vector), GFP_KERNEL_ACCOUNT);
 	if (!vector)
 		return -ENOMEM;
+	vector->vpci = vpci;
 	vector->index = index;
 	vector->eventfd = eventfd;
 	vector->name = kasprintf(GFP_KERNEL_ACCOUNT, "vfio-msi%s[%u](%s)",
@@ -358,7 +368,7 @@ void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index)
 
 	vector = xa_load(&vpci->msi.vectors, index);
 	if (vector)
-		eventfd_signal(vector->eventfd);
+		vector_fire(vector);
 }
 
 /* ---- the kind ---- */

@@ -306,7 +306,7 @@ void vfio_pci_io_write_one(void __iomem *io, const u8 *from, unsigned int width)
 /* trigger.c: an eventfd that may be signalled from any context while it is exchanged */
 void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger,
 			  struct eventfd_ctx *eventfd);
-bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger);
+bool vfio_pci_trigger_fire(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger);
 
 /* memory.c: is decoding on? and the window in which nobody touches the device's memory */
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);

@@ -29,6 +29,7 @@
 #include <linux/workqueue.h>
 
 #include "pci.h"
+#include "trace.h"
 
 #define RESET_PATIENCE_MS	1000
 #define RESET_PAUSE_US		1000
@@ -118,6 +119,7 @@ int vfio_pci_reset_function(struct vfio_pci_device *vpci)
 	do {
 		ret = reset_function_once(vpci);
 	} while (reset_again(vpci, ret, deadline));
+	trace_reset(vpci, VFIO_PCI_RESET_FUNCTION, ret);
 	return ret;
 }
 
@@ -295,8 +297,10 @@ static int set_reset(struct vfio_pci_device *vpci)
 		ret = set_reset_once(set, vpci->pdev);
 	} while (reset_again(vpci, ret, deadline));
 
-	list_for_each_entry(device, &set->devices, set_node)
+	list_for_each_entry(device, &set->devices, set_node) {
 		to_vfio_pci(device)->needs_reset &= !!ret;
+		trace_reset(to_vfio_pci(device), VFIO_PCI_RESET_HOT, ret);
+	}
 	set_let_sleep(set);
 	return ret;
 }
@@ -502,6 +506,7 @@ static void host_reset_done(struct pci_dev *pdev)
 		return;
 	if (vpci->config.shadow)
 		dev_info_ratelimited(&pdev->dev, "reset by the host while in use\n");
+	trace_reset(vpci, VFIO_PCI_RESET_HOST, 0);
 	/* Nobody says whether the reset worked: an error is over when its recovery says so. */
 	if (!READ_ONCE(vpci->frozen))
 		vfio_pci_intx_unhold(vpci);
@@ -563,7 +568,7 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 			vfio_pci_resume(vpci);
 		result = PCI_ERS_RESULT_DISCONNECT;
 	}
-	vfio_pci_trigger_fire(&vpci->err_trigger);
+	vfio_pci_trigger_fire(vpci, &vpci->err_trigger);
 	return result;
 }
 
@@ -581,6 +586,7 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 	pci_restore_state(pdev);
 	vfio_pci_intx_sync(vpci);
 	vfio_pci_resume(vpci);
+	trace_reset(vpci, VFIO_PCI_RESET_RECOVERY, 0);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 

@@ -13,6 +13,7 @@
 #include <linux/rcupdate.h>
 
 #include "pci.h"
+#include "trace.h"
 
 /**
  * vfio_pci_trigger_set - exchange the eventfd of a trigger
@@ -36,21 +37,36 @@ void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu
 	eventfd_ctx_put(old);
 }
 
+/* The interrupt index of a trigger. */
+static u32 trigger_index(const struct vfio_pci_device *vpci,
+			 struct eventfd_ctx __rcu * const *trigger)
+{
+	if (trigger == &vpci->err_trigger)
+		return VFIO_PCI_ERR_IRQ_INDEX;
+	if (trigger == &vpci->req_trigger)
+		return VFIO_PCI_REQ_IRQ_INDEX;
+	return VFIO_PCI_INTX_IRQ_INDEX;
+}
+
 /**
  * vfio_pci_trigger_fire - signal a trigger's eventfd
+ * @vpci: the device that owns @trigger
  * @trigger: the trigger
  *
  * Context: any, but no lock may be held that a hook on an eventfd takes.
  * Return: whether there is an eventfd.
  */
-bool vfio_pci_trigger_fire(struct eventfd_ctx __rcu **trigger)
+bool vfio_pci_trigger_fire(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger)
 {
 	struct eventfd_ctx *eventfd;
 
 	rcu_read_lock();
 	eventfd = rcu_dereference(*trigger);
-	if (eventfd)
+	if (eventfd) {
+		if (trace_irq_fire_enabled())
+			trace_irq_fire(vpci, trigger_index(vpci, trigger), 0);
 		eventfd_signal(eventfd);
+	}
 	rcu_read_unlock();
 	return eventfd;
 }

@@ -17,6 +17,7 @@
 
 #include "../fault.h"
 #include "../reason.h"
+#include "trace.h"
 #include "type1.h"
 
 static bool allow_unsafe_interrupts;
@@ -319,6 +320,7 @@ void type1_detach(void *instance, struct iommu_group *iommu_group)
 	struct type1_iommu *iommu = instance;
 	struct type1_domain *domain;
 	struct type1_group *group;
+	struct mappings_sum sum = { .begun = trace_dma_unmap_enabled() ? ktime_get_ns() : 0 };
 	LIST_HEAD(gone);
 
 	down_write(&iommu->domains_lock);
@@ -342,5 +344,10 @@ void type1_detach(void *instance, struct iommu_group *iommu_group)
 out:
 	mutex_unlock(&iommu->lock);
 	up_write(&iommu->domains_lock);
+
+	if (sum.begun)
+		mappings_add_up(&gone, &sum);
 	mappings_bury(&gone);
+	if (sum.mappings)
+		trace_dma_unmap(iommu, &iova_everything, &sum);
 }

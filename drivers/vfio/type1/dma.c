@@ -24,6 +24,7 @@
 
 #include "../fault.h"
 #include "../reason.h"
+#include "trace.h"
 #include "type1.h"
 
 /* ---- away with a mapping ---- */
@@ -218,6 +219,25 @@ static int mappings_report(const struct list_head *claimed, const struct iova_ra
 }
 
 /**
+ * mappings_add_up - what mappings are together
+ * @list: linked by type1_mapping.claimed; nobody else works on them
+ * @sum: all but the time is set
+ *
+ * Context: any.
+ */
+void mappings_add_up(const struct list_head *list, struct mappings_sum *sum)
+{
+	struct type1_mapping *mapping;
+
+	list_for_each_entry(mapping, list, claimed) {
+		sum->bytes += mapping->last - mapping->start + 1;
+		sum->mappings++;
+		sum->pages += mapping->log.pages;
+		sum->runs += mapping->log.nr;
+	}
+}
+
+/**
  * mappings_unmap - take mappings away
  * @iommu: the container's
  * @range: IOVAs; all of a mapping or nothing of it (v1: see mappings_select())
@@ -233,6 +253,7 @@ static int mappings_report(const struct list_head *claimed, const struct iova_ra
 int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap, u64 *bytes)
 {
+	struct mappings_sum sum = { .begun = trace_dma_unmap_enabled() ? ktime_get_ns() : 0 };
 	LIST_HEAD(claimed);
 	int ret;
 
@@ -252,7 +273,11 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 			return ret;
 		}
 	}
+	if (sum.begun)
+		mappings_add_up(&claimed, &sum);
 	*bytes = mappings_free(iommu, &claimed);
+	if (sum.begun)
+		trace_dma_unmap(iommu, range, &sum);
 	return 0;
 }
 
@@ -493,6 +518,7 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 				 pinner->vaddr);
 	if (ret)
 		return ret;
+	trace_dma_pin(iommu, mapping, pinner);
 	if (pinner->kind != PIN_LENT)
 		return mapping_add_memory(iommu, mapping, walk, pinner);
 	return mapping_add_lent(iommu, mapping, walk, pinner, withdrawals);
@@ -535,6 +561,7 @@ static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping
 int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,
 		   int prot)
 {
+	u64 begun = trace_dma_map_enabled() ? ktime_get_ns() : 0;
 	struct type1_mapping *mapping;
 	int ret;
 
@@ -549,14 +576,18 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 		goto err_free;
 
 	ret = mapping_fill(iommu, mapping);
-	if (ret)
+	if (ret) {
+		trace_dma_map(iommu, mapping, begun, ret);
 		goto err_unlink;
+	}
 
 	mutex_lock(&iommu->lock);
 	if (mapping_is_orphan(mapping)) {
 		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
 		ret = -EINVAL;
 	}
+	/* Before it is anybody's to take away. */
+	trace_dma_map(iommu, mapping, begun, ret);
 	mapping->state = MAPPING_LIVE;
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
@@ -574,6 +605,7 @@ err_unlink:
 	return ret;
 
 err_free:
+	trace_dma_map(iommu, mapping, begun, ret);
 	mapping_drain(iommu, mapping);
 	kfree(mapping);
 	return ret;

@@ -17,7 +17,7 @@
 #include "../reason.h"
 #include "type1.h"
 
-static void *type1_open(unsigned long type, struct vfio_reason *reason)
+static void *type1_open(unsigned long type, u64 container, struct vfio_reason *reason)
 {
 	struct type1_iommu *iommu;
 
@@ -31,6 +31,7 @@ static void *type1_open(unsigned long type, struct vfio_reason *reason)
 		kfree(iommu);
 		return ERR_PTR(-ENOMEM);
 	}
+	iommu->container = container;
 	iommu->reason = reason;
 	iommu->v2 = type == VFIO_TYPE1v2_IOMMU;
 	iommu->pgsizes = PAGE_MASK;

@@ -274,6 +274,7 @@ struct type1_mapping {
 
 /**
  * struct type1_iommu - the backend's instance in a container
+ * @container: the container's number; immutable
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
  * @reason: where to note why an ioctl or a group is refused; the container's
  * @domains_lock: see the top
@@ -294,6 +295,7 @@ struct type1_mapping {
  * @changed: waits for @changes
  */
 struct type1_iommu {
+	u64 container;
 	bool v2;
 	struct vfio_reason *reason;
 	struct rw_semaphore domains_lock; /* of the members below */
@@ -311,6 +313,22 @@ struct type1_iommu {
 	bool dirty_tracking;
 	unsigned long changes;
 	wait_queue_head_t changed;
+};
+
+/**
+ * struct mappings_sum - what some mappings are together, for whoever watches
+ * @begun: when the work with them began, in ns; 0 while nobody watches, and all below is unknown
+ * @bytes: bytes of IOVAs
+ * @mappings: number of mappings
+ * @pages: pages in their logs
+ * @runs: runs in their logs
+ */
+struct mappings_sum {
+	u64 begun;
+	u64 bytes;
+	unsigned int mappings;
+	unsigned long pages;
+	unsigned long runs;
 };
 
 /* The smallest page that can be mapped, in bytes. Without a lock: a moment ago. */
@@ -400,6 +418,7 @@ int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain);
 void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last);
 void mappings_close(struct type1_iommu *iommu, struct list_head *gone);
 void mappings_bury(struct list_head *gone);
+void mappings_add_up(const struct list_head *list, struct mappings_sum *sum);
 
 /* attach.c */
 int type1_attach(void *instance, struct iommu_group *iommu_group);

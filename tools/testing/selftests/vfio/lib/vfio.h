@@ -232,6 +232,15 @@ void calls_reset(void);
 int calls_made(const char *function);
 void calls_close(void);
 
+/* trace.c: the events of the modules under test */
+int trace_open(void);
+void trace_close(void);
+int trace_listen(bool on);
+void trace_reset(void);
+int trace_get(const char *event, const char *part, int nth, char *text, size_t size);
+int trace_count(void);
+long long trace_number(const char *text, const char *name);
+
 /* uevent.c */
 int uevent_open(void);
 int uevent_wait(int socket, const char * const *strings);
