@@ -17,6 +17,9 @@
 #include "../reason.h"
 #include "type1.h"
 
+/* For the next container. */
+static atomic_t next_number = ATOMIC_INIT(0);
+
 static void *type1_open(unsigned long type, struct vfio_reason *reason)
 {
 	struct type1_iommu *iommu;
@@ -39,6 +42,8 @@ static void *type1_open(unsigned long type, struct vfio_reason *reason)
 	init_rwsem(&iommu->domains_lock);
 	mutex_init(&iommu->lock);
 	init_waitqueue_head(&iommu->changed);
+	iommu->number = atomic_inc_return(&next_number);
+	type1_debugfs_add(iommu);
 	return iommu;
 }
 
@@ -46,6 +51,7 @@ static void type1_release(void *instance)
 {
 	struct type1_iommu *iommu = instance;
 
+	type1_debugfs_remove(iommu);
 	/* The last group took all mappings with it, and the last ioctl its orphan. */
 	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
 	iova_set_free(&iommu->ranges);

@@ -54,6 +54,7 @@ void type1_fdinfo(void *instance, struct seq_file *seq)
 	struct type1_mapping *mapping;
 
 	seq_printf(seq, "vfio-container-backend: %s\n", iommu->v2 ? "type1v2" : "type1");
+	seq_printf(seq, "vfio-container-number: %u\n", iommu->number);
 	if (!mutex_trylock(&iommu->lock)) {
 		seq_puts(seq, "vfio-container-busy: 1\n");
 		return;
