@@ -63,9 +63,11 @@ struct vfio_backend {
 	struct list_head node;
 };
 
+struct dentry;
 struct vm_area_struct;
 
 bool vfio_vma_is_linear(const struct vm_area_struct *vma);
+struct dentry *vfio_debugfs_container_add(u64 number);
 void vfio_register_backend(struct vfio_backend *backend);
 void vfio_unregister_backend(struct vfio_backend *backend);
 

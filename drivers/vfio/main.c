@@ -13,9 +13,10 @@ static int __init vfio_init(void)
 {
 	int ret;
 
+	vfio_debugfs_init();
 	ret = vfio_virqfd_init();
 	if (ret)
-		return ret;
+		goto err_debugfs;
 	ret = vfio_device_init();
 	if (ret)
 		goto err_virqfd;
@@ -41,6 +42,8 @@ err_device:
 	vfio_device_exit();
 err_virqfd:
 	vfio_virqfd_exit();
+err_debugfs:
+	vfio_debugfs_exit();
 	return ret;
 }
 
@@ -52,6 +55,7 @@ static void __exit vfio_exit(void)
 	vfio_group_exit();
 	vfio_device_exit();
 	vfio_virqfd_exit();
+	vfio_debugfs_exit();
 }
 
 module_init(vfio_init);

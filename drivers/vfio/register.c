@@ -84,6 +84,8 @@ int vfio_register_group_dev(struct vfio_device *device)
 	if (ret && device->noiommu)
 		vfio_noiommu_group_destroy(device->dev);
 	iommu_group_put(iommu_group);
+	if (!ret)
+		vfio_debugfs_device_add(device);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_register_group_dev, VFIO_NS);
@@ -102,6 +104,7 @@ void vfio_unregister_group_dev(struct vfio_device *device)
 	vfio_group_hide(device);
 	vfio_device_put(device);
 	vfio_device_recover(device);
+	vfio_debugfs_device_remove(device);
 	vfio_group_leave(device);
 	if (device->noiommu)
 		vfio_noiommu_group_destroy(device->dev);

@@ -12,6 +12,8 @@
  *   container->lock		a container's members and instance (rw_semaphore)
  *   vfio_device_set.lock	open, close and common reset of devices
  *   instances_lock		container.c: which instances of backends there are
+ *   a file of debugfs	(the kernel's) its readers, whom its removal waits for; they only try for
+ *			vfio_device_set.lock and irq_lock
  *   iommu->domains_lock	type1: domains, ranges (rw_semaphore)
  *   iommu->lock		type1: mappings
  *   irq_lock			vfio-pci: which interrupts are set up
@@ -144,6 +146,12 @@ struct vfio_group {
 void vfio_holder_set(struct vfio_holder *holder);
 void vfio_holder_clear(struct vfio_holder *holder);
 const char *vfio_holder_print(const struct vfio_holder *holder, struct vfio_holder_text *buf);
+
+/* debugfs.c */
+void vfio_debugfs_device_add(struct vfio_device *device);
+void vfio_debugfs_device_remove(struct vfio_device *device);
+void vfio_debugfs_init(void);
+void vfio_debugfs_exit(void);
 
 /* virqfd.c */
 int vfio_virqfd_init(void);

@@ -27,6 +27,7 @@
 
 #define VFIO_NS "VFIO_STANDALONE"
 
+struct dentry;
 struct eventfd_ctx;
 struct file;
 struct iommu_group;
@@ -190,6 +191,8 @@ struct vfio_feature {
  *	the caller gets; may write into @name; NULL: the name must equal dev_name()
  * @fdinfo: lines for the fdinfo of an open device fd; waits for no lock that is held over anything
  *	long; inside the gate; may be NULL
+ * @debugfs: put files into the device's folder in debugfs, which may be an error. Readers come at
+ *	any time until unregistration ends, inside of no gate; they wait for no lock; may be NULL
  * @groups: attributes of /sys/…/vfio-dev/vfioX, or NULL
  * @ioctls: rows of the device's ioctls; owner is the struct vfio_device
  * @nr_ioctls: number of @ioctls
@@ -215,6 +218,7 @@ struct vfio_device_ops {
 	void (*request)(struct vfio_device *device, unsigned int count);
 	int (*match)(struct vfio_device *device, char *name);
 	void (*fdinfo)(struct vfio_device *device, struct seq_file *seq);
+	void (*debugfs)(struct vfio_device *device, struct dentry *folder);
 	const struct attribute_group **groups;
 	const struct vfio_ioctl *ioctls;
 	size_t nr_ioctls;
@@ -270,6 +274,7 @@ struct vfio_device_set {
  * @inode: inode of all fds of the device: one address space to zap BAR mappings in; immutable
  * @device: /sys/…/vfio-dev/vfioX; its reference count is that of the struct
  * @index: X in vfioX; immutable
+ * @debugfs: its folder there, while registered
  * @noiommu: its group was made up for it, there is no IOMMU; immutable while registered
  * @group: group the device is in; set by registration, immutable until unregistration ends
  * @group_node: in the group's list of devices; guarded by the group's devices_lock
@@ -298,6 +303,7 @@ struct vfio_device {
 	/* private: for the core */
 	struct device device;
 	int index;
+	struct dentry *debugfs;
 	bool noiommu;
 	struct vfio_group *group;
 	struct list_head group_node;
@@ -344,6 +350,10 @@ unsigned int vfio_device_set_open_count(struct vfio_device_set *set);
 /* ---- container.c ---- */
 
 void vfio_withdraw_memory(phys_addr_t start, resource_size_t size);
+
+/* ---- debugfs.c ---- */
+
+struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent);
 
 /* ---- register.c ---- */
 

@@ -125,12 +125,6 @@ static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_acc
 
 /* ---- one piece ---- */
 
-/* Does the whole dword at @pos belong to one capability? */
-static bool dword_has_one_owner(const struct vfio_pci_config *config, u16 pos)
-{
-	return vfio_pci_get_le32(config->owner + pos) == config->owner[pos] * 0x01010101U;
-}
-
 /* The piece of config space from @pos on, of at most @count bytes. Returns its length. */
 static unsigned int access_cut(const struct vfio_pci_config *config, u16 pos, size_t count,
 			       struct vfio_pci_config_access *access)
@@ -138,7 +132,7 @@ static unsigned int access_cut(const struct vfio_pci_config *config, u16 pos, si
 	unsigned int lane = pos % 4;
 	unsigned int length = 1;
 
-	if (!lane && count >= 4 && dword_has_one_owner(config, pos))
+	if (!lane && count >= 4 && vfio_pci_config_has_one_owner(config, pos))
 		length = 4;
 	while (length < count && (pos + length) % 4 &&
 	       config->owner[pos + length] == config->owner[pos])

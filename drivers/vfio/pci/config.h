@@ -168,6 +168,12 @@ static inline void vfio_pci_put_le32(u8 *bytes, u32 value)
 	bytes[3] = value >> 24;
 }
 
+/* Does the whole dword at @pos belong to one capability? */
+static inline bool vfio_pci_config_has_one_owner(const struct vfio_pci_config *config, u16 pos)
+{
+	return vfio_pci_get_le32(config->owner + pos) == config->owner[pos] * 0x01010101U;
+}
+
 /* config_hooks.c */
 extern const struct vfio_pci_config_hook vfio_pci_command_hook;
 extern const struct vfio_pci_config_hook vfio_pci_power_hook;

@@ -608,6 +608,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.request = device_request,
 	.match = device_match,
 	.fdinfo = vfio_pci_fdinfo,
+	.debugfs = vfio_pci_debugfs,
 	.groups = vfio_pci_config_groups,
 	.ioctls = device_ioctls,
 	.nr_ioctls = ARRAY_SIZE(device_ioctls),

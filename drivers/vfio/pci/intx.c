@@ -25,6 +25,7 @@
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "pci.h"
@@ -408,6 +409,30 @@ static void intx_unmask_later(void *owner, void *data)
 	spin_unlock_irq(&intx->lock);
 	if (fire)
 		vfio_pci_trigger_fire(vpci, &intx->trigger);
+}
+
+/**
+ * vfio_pci_intx_show - a line about the line
+ * @vpci: the device; INTx is set up
+ * @seq: gets it
+ *
+ * Context: holds irq_lock.
+ */
+void vfio_pci_intx_show(struct vfio_pci_device *vpci, struct seq_file *seq)
+{
+	struct vfio_pci_intx *intx = &vpci->intx;
+	bool blocked, masked, disabled, held;
+
+	lockdep_assert_held(&vpci->irq_lock);
+
+	spin_lock_irq(&intx->lock);
+	blocked = intx->blocked;
+	masked = intx->masked;
+	disabled = intx->disabled_by_command;
+	held = intx->held;
+	spin_unlock_irq(&intx->lock);
+	seq_printf(seq, "irq %d shared %d blocked %d masked %d disabled %d held %d unmask-eventfd %d\n",
+		   intx->irq, intx->use_command, blocked, masked, disabled, held, !!intx->unmask);
 }
 
 /**

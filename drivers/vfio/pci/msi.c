@@ -33,6 +33,7 @@
 #include <linux/irq.h>
 #include <linux/irqbypass.h>
 #include <linux/msi.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "pci.h"
@@ -351,6 +352,38 @@ void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool ma
 	else
 		enable_irq(vector->irq);
 	vfio_pci_decode_end(vpci, command);
+}
+
+/**
+ * vfio_pci_msi_show - lines about the vectors
+ * @vpci: the device; MSI or MSI-X is enabled
+ * @seq: gets a line for each that has an eventfd or is masked
+ *
+ * Context: holds irq_lock.
+ */
+void vfio_pci_msi_show(struct vfio_pci_device *vpci, struct seq_file *seq)
+{
+	struct vfio_pci_msi *msi = &vpci->msi;
+	unsigned int index, offered = msi->msix ? msi->max_msix : msi->max_msi;
+	struct msi_vector *vector;
+
+	lockdep_assert_held(&vpci->irq_lock);
+
+	seq_printf(seq, "offered %u\n", offered);
+	if (msi->one_by_one)
+		seq_puts(seq, "allocated one by one\n");
+	else
+		seq_printf(seq, "allocated %u\n", msi->nr_vectors);
+	for (index = 0; index < offered && !seq_has_overflowed(seq); index++) {
+		bool masked = test_bit(index, msi->masked);
+
+		vector = xa_load(&msi->vectors, index);
+		if (vector)
+			seq_printf(seq, "vector %u irq %d masked %d bypass-offered %d\n", index,
+				   vector->irq, masked, vector->paired);
+		else if (masked)
+			seq_printf(seq, "vector %u irq none masked 1 bypass-offered 0\n", index);
+	}
 }
 
 /**

@@ -332,6 +332,7 @@ void vfio_pci_intx_unmask(struct vfio_pci_device *vpci);
 void vfio_pci_intx_command(struct vfio_pci_device *vpci, bool disabled);
 void vfio_pci_intx_hold(struct vfio_pci_device *vpci);
 void vfio_pci_intx_unhold(struct vfio_pci_device *vpci);
+void vfio_pci_intx_show(struct vfio_pci_device *vpci, struct seq_file *seq);
 int vfio_pci_intx_set_unmask(struct vfio_pci_device *vpci, int fd);
 
 /* msi.c: @msix chooses the kind */
@@ -341,6 +342,7 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpci);
 int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		     struct eventfd_ctx *eventfd);
 void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool mask);
+void vfio_pci_msi_show(struct vfio_pci_device *vpci, struct seq_file *seq);
 void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
 
 /* power.c: vfio_pci_set_power_state() opens the window itself, _locked() is called inside it */
@@ -436,7 +438,11 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
 void vfio_pci_irqs_close(struct vfio_pci_device *vpci);
 
 /* show.c */
+void vfio_pci_irqs_show(struct vfio_pci_device *vpci, struct seq_file *seq);
 void vfio_pci_fdinfo(struct vfio_device *device, struct seq_file *seq);
+
+/* debugfs.c */
+void vfio_pci_debugfs(struct vfio_device *device, struct dentry *folder);
 
 /* device.c */
 extern const struct vfio_device_ops vfio_pci_device_ops;

@@ -38,6 +38,19 @@ static unsigned int vectors_in_use(struct vfio_pci_device *vpci)
 }
 
 /**
+ * vfio_pci_irqs_show - lines about the interrupts of a device
+ * @vpci: the device
+ * @seq: gets the lines
+ *
+ * Context: holds irq_lock.
+ */
+void vfio_pci_irqs_show(struct vfio_pci_device *vpci, struct seq_file *seq)
+{
+	seq_printf(seq, "vfio-device-interrupts: %s\n", irq_name(vpci));
+	seq_printf(seq, "vfio-device-vectors: %u\n", vectors_in_use(vpci));
+}
+
+/**
  * vfio_pci_fdinfo - lines about an open device
  * @device: the device
  * @seq: gets the lines
@@ -52,7 +65,6 @@ void vfio_pci_fdinfo(struct vfio_device *device, struct seq_file *seq)
 		seq_puts(seq, "vfio-device-busy: 1\n");
 		return;
 	}
-	seq_printf(seq, "vfio-device-interrupts: %s\n", irq_name(vpci));
-	seq_printf(seq, "vfio-device-vectors: %u\n", vectors_in_use(vpci));
+	vfio_pci_irqs_show(vpci, seq);
 	mutex_unlock(&vpci->irq_lock);
 }

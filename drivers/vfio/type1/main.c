@@ -40,6 +40,7 @@ static void *type1_open(unsigned long type, u64 container, struct vfio_reason *r
 	init_rwsem(&iommu->domains_lock);
 	mutex_init(&iommu->lock);
 	init_waitqueue_head(&iommu->changed);
+	type1_debugfs_add(iommu);
 	return iommu;
 }
 
@@ -47,6 +48,7 @@ static void type1_release(void *instance)
 {
 	struct type1_iommu *iommu = instance;
 
+	type1_debugfs_remove(iommu);
 	/* The last group took all mappings with it, and the last ioctl its orphan. */
 	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
 	iova_set_free(&iommu->ranges);

@@ -142,6 +142,7 @@ struct pinner {
 	unsigned long pfn;
 };
 
+struct dentry;
 struct pinlog_chunk;
 struct seq_file;
 struct vfio_reason;
@@ -276,6 +277,7 @@ struct type1_mapping {
  * struct type1_iommu - the backend's instance in a container
  * @container: the container's number; immutable
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
+ * @debugfs: its folder there; immutable
  * @reason: where to note why an ioctl or a group is refused; the container's
  * @domains_lock: see the top
  * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
@@ -297,6 +299,7 @@ struct type1_mapping {
 struct type1_iommu {
 	u64 container;
 	bool v2;
+	struct dentry *debugfs;
 	struct vfio_reason *reason;
 	struct rw_semaphore domains_lock; /* of the members below */
 	struct list_head domains;
@@ -372,6 +375,7 @@ void unpin_run(const struct pin_run *run, bool dirty);
 void pinlog_init(struct pinlog *log, unsigned long limit);
 void pinlog_free(struct pinlog *log);
 int pinlog_add(struct pinlog *log, const struct pin_run *run);
+void pinlog_skip(const struct pinlog *log, struct pinlog_cursor *at, unsigned long runs);
 bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run);
 void pinlog_withdraw(const struct pinlog_cursor *at);
 
@@ -402,6 +406,10 @@ int mappings_select(struct type1_iommu *iommu, const struct iova_range *range);
 
 /* show.c */
 void type1_fdinfo(void *instance, struct seq_file *seq);
+
+/* debugfs.c */
+void type1_debugfs_add(struct type1_iommu *iommu);
+void type1_debugfs_remove(struct type1_iommu *iommu);
 
 /* dma.c */
 int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, unsigned long vaddr,

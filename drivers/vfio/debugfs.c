@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /sys/kernel/debug/vfio/, for root's eyes only:
+ *
+ *   containers/N/	a container that has a backend; the files are the backend's. N is what
+ *			vfio-container-number says in the fdinfo of the container
+ *   BDF/		a device; the files are its driver's
+ *
+ * This file owns the folders. A kernel may have no debugfs, or not let anybody in: then there are
+ * none, and nobody notices.
+ *
+ * To take a file away is to wait for those who read it. So a reader waits for no lock under which
+ * that is done, and the lock order in vfio.h has a place for it.
+ */
+#include <linux/debugfs.h>
+#include <linux/export.h>
+#include <linux/fs.h>
+
+#include "vfio.h"
+
+/* An error where there is no debugfs, which is as good as a folder to all who get it. */
+static struct dentry *root;
+static struct dentry *containers;
+
+static struct dentry *folder_create(const char *name, struct dentry *parent)
+{
+	struct dentry *folder = debugfs_create_dir(name, parent);
+
+	/* The rest of the world may look into what debugfs makes. */
+	if (!IS_ERR_OR_NULL(folder))
+		d_inode(folder)->i_mode = S_IFDIR | 0700;
+	return folder;
+}
+
+/**
+ * vfio_debugfs_container_add - make the folder of a container
+ * @number: what no other container has
+ *
+ * A backend of the same container that is on its way out may still have that folder: then the new one
+ * has none, and debugfs has no cause to complain.
+ *
+ * Context: process context; may sleep; one caller for each container at a time.
+ * Return: the folder, or an ERR_PTR that debugfs takes for one; for debugfs_remove().
+ */
+struct dentry *vfio_debugfs_container_add(u64 number)
+{
+	struct dentry *old;
+	char name[24];
+
+	snprintf(name, sizeof(name), "%llu", number);
+	old = debugfs_lookup(name, containers);
+	if (old) {
+		dput(old);
+		return ERR_PTR(-EEXIST);
+	}
+	return folder_create(name, containers);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_debugfs_container_add, VFIO_NS);
+
+/**
+ * vfio_debugfs_folder_add - make a folder in another
+ * @name: of the new one
+ * @parent: of the old one, which may be an error
+ *
+ * Context: process context; may sleep.
+ * Return: the folder, which goes with @parent, or an ERR_PTR that debugfs takes for one.
+ */
+struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent)
+{
+	return folder_create(name, parent);
+}
+EXPORT_SYMBOL_NS_GPL(vfio_debugfs_folder_add, VFIO_NS);
+
+/**
+ * vfio_debugfs_device_add - make the folder of a device, and what its driver has for it
+ * @device: on its way to be registered
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_debugfs_device_add(struct vfio_device *device)
+{
+	if (!device->ops->debugfs)
+		return;
+	device->debugfs = folder_create(dev_name(device->dev), root);
+	device->ops->debugfs(device, device->debugfs);
+}
+
+/**
+ * vfio_debugfs_device_remove - take the folder of a device away
+ * @device: registered
+ *
+ * Context: process context; waits for readers.
+ */
+void vfio_debugfs_device_remove(struct vfio_device *device)
+{
+	debugfs_remove(device->debugfs);
+	device->debugfs = NULL;
+}
+
+void vfio_debugfs_init(void)
+{
+	root = folder_create("vfio", NULL);
+	containers = folder_create("containers", root);
+}
+
+void vfio_debugfs_exit(void)
+{
+	debugfs_remove(root);
+}
