@@ -60,6 +60,7 @@ FIXTURE_VARIANT_ADD(info, edu) { .kind = EDU };
 FIXTURE_VARIANT_ADD(info, nvme) { .kind = NVME };
 FIXTURE_VARIANT_ADD(info, e1000e) { .kind = E1000E };
 FIXTURE_VARIANT_ADD(info, testdev) { .kind = TESTDEV };
+FIXTURE_VARIANT_ADD(info, ivshmem) { .kind = IVSHMEM };
 
 FIXTURE_SETUP(info)
 {
