@@ -255,6 +255,26 @@ TEST_F(config, intx_disable)
 	EXPECT_FALSE(config_read(&self->c, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
 }
 
+/* Set, the pin is kept from interrupting; what was asserted comes when it is clear. */
+TEST(intx_disable_masks)
+{
+	__s32 event = event_new();
+	struct client c;
+
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&c));
+	ASSERT_OK(irq_events(c.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &event));
+	ASSERT_OK(config_command(&c, PCI_COMMAND_INTX_DISABLE, 0));
+	ASSERT_OK(edu_raise(&c));
+	EXPECT_EQ(0, event_wait(event, QUIET_MS));
+	ASSERT_OK(config_command(&c, 0, PCI_COMMAND_INTX_DISABLE));
+	EXPECT_EQ(1, event_wait(event, PATIENCE_MS));
+	ASSERT_OK(edu_lower(&c));
+	client_close(&c);
+	close(event);
+}
+
 /* Capabilities that a client must not see: it could do harm with them, or nothing. */
 static bool cap_is_hidden(__u32 id)
 {
@@ -340,6 +360,37 @@ TEST_F(config, msi_enable)
 	EXPECT_FALSE(hardware_read(self->hardware, flags, 2) & PCI_MSI_FLAGS_ENABLE);
 }
 
+/*
+ * While MSI is set up the client turns it on and off in his view, with no more messages than there
+ * are vectors, and hardware stays as SET_IRQS made it; afterwards it is off again.
+ */
+TEST_F(config, msi_enable_set_up)
+{
+	__u32 cap = config_find_cap(&self->c, PCI_CAP_ID_MSI);
+	__u32 flags = cap + PCI_MSI_FLAGS;
+	__s32 event = event_new();
+	__u32 value;
+
+	if (!cap)
+		SKIP(return, "no MSI");
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &event));
+	EXPECT_TRUE(hardware_read(self->hardware, flags, 2) & PCI_MSI_FLAGS_ENABLE);
+	value = config_read(&self->c, flags, 2);
+	EXPECT_OK(config_write(&self->c, flags, 2, value | PCI_MSI_FLAGS_ENABLE | 5 << 4));
+	value = config_read(&self->c, flags, 2);
+	EXPECT_TRUE(value & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(0, value & PCI_MSI_FLAGS_QSIZE);
+	EXPECT_EQ(0, hardware_read(self->hardware, flags, 2) & PCI_MSI_FLAGS_QSIZE);
+	EXPECT_OK(config_write(&self->c, flags, 2, value & ~PCI_MSI_FLAGS_ENABLE));
+	EXPECT_FALSE(config_read(&self->c, flags, 2) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_TRUE(hardware_read(self->hardware, flags, 2) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_OK(config_write(&self->c, flags, 2, value | PCI_MSI_FLAGS_ENABLE));
+	ASSERT_OK(irq_disable(self->c.device, VFIO_PCI_MSI_IRQ_INDEX));
+	EXPECT_FALSE(config_read(&self->c, flags, 2) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_FALSE(hardware_read(self->hardware, flags, 2) & PCI_MSI_FLAGS_ENABLE);
+	close(event);
+}
+
 /* The same for MSI-X, and its table's place is what hardware says. */
 TEST_F(config, msix_read_only)
 {
@@ -367,6 +418,70 @@ TEST_F(config, msi_address)
 	EXPECT_OK(config_write(&self->c, cap + PCI_MSI_ADDRESS_LO, 4, 0xfee12344));
 	EXPECT_EQ(0xfee12344, config_read(&self->c, cap + PCI_MSI_ADDRESS_LO, 4));
 	EXPECT_EQ(hardware, hardware_read(self->hardware, cap + PCI_MSI_ADDRESS_LO, 4));
+}
+
+/* Registers that keep what is written until a reset. */
+#define NVME_CC		0x14		/* configuration of the controller */
+#define NVME_SIZES	0x00460000	/* of entries of queues; not enabled */
+#define E1000E_TDBAL	0x3800		/* where the ring for sending is */
+
+/*
+ * The bit that starts a function level reset does so where the device has that, and reads as zero;
+ * what the client had set up in config space, and his interrupts, survive.
+ */
+TEST(express_reset)
+{
+	__s32 event = event_new();
+	struct client c;
+	__u32 at, command, control;
+
+	if (!open_or_skip(_metadata, &c, NVME, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	at = config_find_cap(&c, PCI_CAP_ID_EXP);
+	ASSERT_NE(0, at);
+	if (!(config_read(&c, at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR))
+		SKIP(return, "the disk has no function level reset");
+	ASSERT_OK(irq_events(c.device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event));
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0));
+	command = config_read(&c, PCI_COMMAND, 2);
+	ASSERT_OK(bar_write32(&c, 0, NVME_CC, NVME_SIZES));
+	ASSERT_EQ(NVME_SIZES, bar_read32(&c, 0, NVME_CC));
+	control = config_read(&c, at + PCI_EXP_DEVCTL, 2);
+	EXPECT_FALSE(control & PCI_EXP_DEVCTL_BCR_FLR);
+
+	/* The same without the bit is no reset. */
+	EXPECT_OK(config_write(&c, at + PCI_EXP_DEVCTL, 2, control));
+	EXPECT_EQ(NVME_SIZES, bar_read32(&c, 0, NVME_CC));
+
+	EXPECT_OK(config_write(&c, at + PCI_EXP_DEVCTL, 2, control | PCI_EXP_DEVCTL_BCR_FLR));
+	EXPECT_EQ(0, bar_read32(&c, 0, NVME_CC));
+	EXPECT_EQ(control, config_read(&c, at + PCI_EXP_DEVCTL, 2));
+	EXPECT_EQ(command, config_read(&c, PCI_COMMAND, 2));
+	EXPECT_TRUE(config_read(&c, config_find_cap(&c, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS, 2) &
+		    PCI_MSIX_FLAGS_ENABLE);
+	client_close(&c);
+	close(event);
+}
+
+/* Where the device has no such reset nothing happens. */
+TEST(express_without_reset)
+{
+	struct client c;
+	__u32 at;
+
+	if (!open_or_skip(_metadata, &c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	at = config_find_cap(&c, PCI_CAP_ID_EXP);
+	ASSERT_NE(0, at);
+	if (config_read(&c, at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
+		SKIP(return, "the card has a function level reset");
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(bar_write32(&c, 0, E1000E_TDBAL, 0x12340));
+	EXPECT_OK(config_write(&c, at + PCI_EXP_DEVCTL, 2,
+			       config_read(&c, at + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR));
+	EXPECT_FALSE(config_read(&c, at + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR);
+	EXPECT_EQ(0x12340, bar_read32(&c, 0, E1000E_TDBAL));
+	client_close(&c);
 }
 
 /* D3 by the client: it reads back, BARs answer EIO, and D0 brings all back. */

@@ -8,6 +8,7 @@
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/check.h"
 
@@ -66,7 +67,8 @@ TEST_F(feature, unknown)
 		VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
 		VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
 		VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_BUS_MASTER,
-		VFIO_DEVICE_FEATURE_ZPCI_ERROR, 1000, VFIO_DEVICE_FEATURE_MASK,
+		VFIO_DEVICE_FEATURE_DMA_BUF, 12, VFIO_DEVICE_FEATURE_ZPCI_ERROR, 1000,
+		VFIO_DEVICE_FEATURE_MASK,
 	};
 	char data[64] = { 0 };
 
@@ -250,6 +252,90 @@ TEST_F(ioeventfd, errors)
 	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1, self->event));
 }
 
+/* One that writes to any region, in any width. */
+static int ioeventfd_at(const struct client *c, __u32 index, __u64 at, __u32 size, __u64 data,
+			__s32 fd)
+{
+	struct vfio_device_ioeventfd argument = {
+		.argsz = sizeof(argument),
+		.flags = size,
+		.offset = c->region[index].offset + at,
+		.data = data,
+		.fd = fd,
+	};
+
+	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
+}
+
+/* Each width writes as many bytes as it says, and leaves its neighbours. */
+TEST(ioeventfd_widths)
+{
+	const __u64 value = 0x1122334455667788, ones = ~0ULL;
+	__s32 event = event_new();
+	struct client c;
+
+	if (!open_or_skip(_metadata, &c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	for (__u32 size = 1; size <= 8; size *= 2) {
+		__u64 want = size == 8 ? value :
+			     (ones << 8 * size) | (value & ~(ones << 8 * size)), got[2];
+
+		ASSERT_EQ(8, region_write(&c, 2, 0, &ones, 8));
+		ASSERT_EQ(8, region_write(&c, 2, 8, &ones, 8));
+		ASSERT_OK(ioeventfd_at(&c, 2, 0, size, value, event));
+		ASSERT_OK(signal_event(event));
+		for (int tries = 0; tries < PATIENCE_MS; tries++) {
+			ASSERT_EQ(16, region_read(&c, 2, 0, got, 16));
+			if (got[0] != ones)
+				break;
+			usleep(1000);
+		}
+		EXPECT_EQ(want, got[0])
+			TH_LOG("%u bytes", size);
+		EXPECT_EQ(ones, got[1]);
+		ASSERT_OK(ioeventfd_at(&c, 2, 0, size, value, -1));
+	}
+	client_close(&c);
+	close(event);
+}
+
+/* Ports of an I/O BAR are written as well: the card keeps the address that its window shows. */
+TEST(ioeventfd_ports)
+{
+	__s32 event = event_new();
+	struct client c;
+	__u32 value = 0;
+
+	if (!open_or_skip(_metadata, &c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, 0));
+	ASSERT_TRUE(config_read(&c, PCI_BASE_ADDRESS_2, 4) & PCI_BASE_ADDRESS_SPACE_IO);
+	ASSERT_OK(bar_write32(&c, 2, 0, 0));
+	ASSERT_OK(ioeventfd_at(&c, 2, 0, VFIO_DEVICE_IOEVENTFD_32, 0x3800, event));
+	ASSERT_OK(signal_event(event));
+	for (int tries = 0; value != 0x3800 && tries < PATIENCE_MS; tries++) {
+		value = bar_read32(&c, 2, 0);
+		usleep(1000);
+	}
+	EXPECT_EQ(0x3800, value);
+	client_close(&c);
+	close(event);
+}
+
+/* A device has up to 1000: one more is ENOSPC, until one goes. */
+TEST_F(ioeventfd, limit)
+{
+	const __u32 size = VFIO_DEVICE_IOEVENTFD_32;
+
+	for (__u32 i = 0; i < 1000; i++)
+		ASSERT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, i, self->event));
+	EXPECT_ERRNO(ENOSPC, ioeventfd(&self->c, size, EDU_LIVENESS, 1000, self->event));
+	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 500, -1));
+	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1000, self->event));
+	EXPECT_ERRNO(ENOSPC, ioeventfd(&self->c, size, EDU_LIVENESS, 500, self->event));
+}
+
 /* The MSI-X table is not written for anybody: EINVAL. */
 TEST_F(ioeventfd, msix_table)
 {
@@ -285,7 +371,7 @@ TEST_F(ioeventfd, close)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, E1000E };
+	static const enum test_device needs[] = { EDU, E1000E, IVSHMEM };
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A user who means harm, or has gone wrong: four threads make random calls with random arguments on
- * the same devices. Each call may be refused or do what it says; afterwards the devices serve a
- * client who behaves, and the kernel has nothing to complain about.
+ * the same devices, and the host resets one of them now and then. Each call may be refused or do
+ * what it says; afterwards the devices serve a client who behaves, and the kernel has nothing to
+ * complain about.
  *
  * The seed is printed; VFIO_SEED sets it.
  */
@@ -12,26 +13,33 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "lib/check.h"
 
 #define THREADS	4
-#define TARGETS	4
+#define TARGETS	6
 #define EVENTS	8
 
 #define IOVA	(16 * MIB)
 
-/* Where a write to BAR 0 hurts the device and not the emulator, which stops for some values. */
+/*
+ * Where a write to BAR 0 hurts the device and not the emulator, which stops for some values; and a
+ * prefetchable BAR, which can have an alias, where there is one.
+ */
 static const struct {
 	enum test_device kind;
 	int nth;
 	__u32 first;
 	__u32 size;
+	__u32 memory;
 } targets[TARGETS] = {
-	{ EDU, 0, 0, 0x80 },
-	{ NVME, 0, 0, 0x2000 },
-	{ E1000, 0, 0xc0, 0x20 },
-	{ E1000, 1, 0xc0, 0x20 },
+	{ EDU, 0, 0, 0x80, 0 },
+	{ NVME, 0, 0, 0x2000, 0 },
+	{ E1000, 0, 0xc0, 0x20, 0 },
+	{ E1000, 1, 0xc0, 0x20, 0 },
+	{ IVSHMEM, 0, 0, 0x10, 2 },
+	{ VGA, 0, 0, 0x10000, 0 },
 };
 
 static struct {
@@ -152,9 +160,33 @@ static int attack_feature(struct attacker *a, int target)
 	for (size_t i = 0; i < ARRAY_SIZE(argument.words); i++)
 		argument.words[i] = odd_number(a);
 	argument.head.argsz = roll(a, 4) ? sizeof(argument) : roll(a, sizeof(argument));
-	argument.head.flags = (roll(a, 4) ? 3 + roll(a, 3) : roll(a, 20)) | 1U << (16 + roll(a, 3));
+	argument.head.flags = 1U << (16 + roll(a, 3)) |
+			      (!roll(a, 8) ? VFIO_DEVICE_FEATURE_REGION_ALIAS :
+			       roll(a, 4) ? 3 + roll(a, 3) : roll(a, 20));
 	argument.words[2] = odd_fd(a);
 	return ioctl(shared.client[target].device, VFIO_DEVICE_FEATURE, &argument);
+}
+
+/* Aliases that are right more often than not; then their region is looked at and mapped. */
+static int attack_alias(struct attacker *a, int target)
+{
+	const struct client *c = &shared.client[target];
+	__u32 index = roll(a, 4) ? targets[target].memory : odd_number(a), alias;
+	struct vfio_region_info info;
+	size_t size = PAGE << roll(a, 5);
+	char *at;
+	int ret;
+
+	if (region_alias(c->device, index, roll(a, 8) ? VFIO_REGION_ALIAS_WC : odd_number(a),
+			 &alias) || region_info(c->device, alias, &info))
+		return -1;
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, c->device,
+		  info.offset + PAGE * roll(a, 16));
+	if (at == MAP_FAILED)
+		return -1;
+	ret = pwrite(shared.sink, at, 1, 0);
+	munmap(at, size);
+	return ret < 0 ? -1 : 0;
 }
 
 static int attack_ioeventfd(struct attacker *a, int target)
@@ -214,7 +246,7 @@ static int attack_open(struct attacker *a, int target)
 
 static int (* const attacks[])(struct attacker *a, int target) = {
 	attack_irqs, attack_irqs, attack_config, attack_command, attack_bar, attack_mmap,
-	attack_feature, attack_ioeventfd, attack_event, attack_reset, attack_open,
+	attack_feature, attack_alias, attack_ioeventfd, attack_event, attack_reset, attack_open,
 };
 
 static void *attack(void *data)
@@ -226,6 +258,18 @@ static void *attack(void *data)
 
 		a->calls++;
 		a->successes += attacks[roll(a, ARRAY_SIZE(attacks))](a, target) >= 0;
+	}
+	return NULL;
+}
+
+/* The host's administrator, who resets the disk now and then; some resets are refused. */
+static void *administrate(void *data)
+{
+	unsigned long *resets = data;
+
+	while (seconds_now() < shared.until) {
+		*resets += !pci_reset(&shared.client[1].func);
+		usleep(50000);
 	}
 	return NULL;
 }
@@ -275,6 +319,9 @@ static void check_devices(struct __test_metadata *_metadata)
 		ASSERT_OK(pci_read(&shared.client[i].func, "vendor", vendor, sizeof(vendor)));
 		EXPECT_EQ(strtoul(vendor, NULL, 16), config_read(&shared.client[i], 0, 2));
 		EXPECT_OK(config_command(&shared.client[i], PCI_COMMAND_MEMORY, 0));
+		/* What is memory, or like it, keeps what was written into it. */
+		if (targets[i].kind == IVSHMEM || targets[i].kind == VGA)
+			EXPECT_OK(bar_write32(&shared.client[i], 0, 0, 0));
 		EXPECT_NE(~0U, bar_read32(&shared.client[i], 0, 0));
 	}
 	ASSERT_OK(edu_start(edu));
@@ -312,7 +359,8 @@ TEST_F_TIMEOUT(hostile, random_calls, 3600)
 	const char *text = getenv("VFIO_SEED");
 	__u64 seed = text ? strtoull(text, NULL, 0) : 20260101;
 	struct attacker attackers[THREADS] = { 0 };
-	unsigned long calls = 0, successes = 0;
+	unsigned long calls = 0, successes = 0, resets = 0;
+	pthread_t administrator;
 
 	if (open_all())
 		SKIP(return, "a device is missing");
@@ -325,13 +373,17 @@ TEST_F_TIMEOUT(hostile, random_calls, 3600)
 		attackers[i].state = seed * (i + 1) + 1;
 		ASSERT_EQ(0, pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]));
 	}
+	ASSERT_EQ(0, pthread_create(&administrator, NULL, administrate, &resets));
 	for (int i = 0; i < THREADS; i++) {
 		ASSERT_EQ(0, pthread_join(attackers[i].thread, NULL));
 		calls += attackers[i].calls;
 		successes += attackers[i].successes;
 	}
-	TH_LOG("%lu calls, of which %lu succeeded", calls, successes);
+	ASSERT_EQ(0, pthread_join(administrator, NULL));
+	TH_LOG("%lu calls, of which %lu succeeded; the host made %lu resets", calls, successes,
+	       resets);
 	EXPECT_LT(0, successes);
+	EXPECT_LT(0, resets);
 	close_all();
 	ASSERT_OK(open_all());
 	check_devices(_metadata);
@@ -339,7 +391,7 @@ TEST_F_TIMEOUT(hostile, random_calls, 3600)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, NVME, E1000 };
+	static const enum test_device needs[] = { EDU, NVME, E1000, IVSHMEM, VGA };
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

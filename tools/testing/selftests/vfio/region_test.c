@@ -60,6 +60,7 @@ FIXTURE_VARIANT_ADD(info, edu) { .kind = EDU };
 FIXTURE_VARIANT_ADD(info, nvme) { .kind = NVME };
 FIXTURE_VARIANT_ADD(info, e1000e) { .kind = E1000E };
 FIXTURE_VARIANT_ADD(info, testdev) { .kind = TESTDEV };
+FIXTURE_VARIANT_ADD(info, ivshmem) { .kind = IVSHMEM };
 
 FIXTURE_SETUP(info)
 {
@@ -223,6 +224,33 @@ TEST_F(info, msix_table)
 	ASSERT_TRUE(reply.info.flags & VFIO_REGION_INFO_FLAG_CAPS);
 	EXPECT_NE(NULL, chain_find(&reply, sizeof(reply), reply.info.cap_offset,
 				   VFIO_REGION_INFO_CAP_MSIX_MAPPABLE));
+}
+
+/* An access across an edge of the table: what is inside reads as ones, what is outside as alone. */
+TEST_F(info, msix_table_edges)
+{
+	__u32 cap = config_find_cap(&self->c, PCI_CAP_ID_MSIX), table, bar, edges[2];
+	__u8 across[16], alone[8];
+
+	if (!cap)
+		SKIP(return, "no MSI-X");
+	table = config_read(&self->c, cap + PCI_MSIX_TABLE, 4);
+	bar = table & PCI_MSIX_TABLE_BIR;
+	edges[0] = table & PCI_MSIX_TABLE_OFFSET;
+	edges[1] = edges[0] + PCI_MSIX_ENTRY_SIZE *
+		   ((config_read(&self->c, cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1);
+	for (int end = 0; end < 2; end++) {
+		const __u8 *in = across + (end ? 0 : 8), *out = across + (end ? 8 : 0);
+
+		if (!edges[end] || edges[end] + 8 > self->c.region[bar].size)
+			continue;
+		ASSERT_EQ(16, region_read(&self->c, bar, edges[end] - 8, across, 16));
+		ASSERT_EQ(8, region_read(&self->c, bar, edges[end] - (end ? 0 : 8), alone, 8));
+		for (int i = 0; i < 8; i++)
+			EXPECT_EQ(0xff, in[i]);
+		EXPECT_EQ(0, memcmp(alone, out, 8));
+		EXPECT_NE(0xff, out[0]);
+	}
 }
 
 FIXTURE(bar)

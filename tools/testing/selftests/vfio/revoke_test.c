@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/check.h"
 
@@ -251,6 +252,53 @@ TEST_F(owner, lets_go)
 	close(fd);
 }
 
+/* Whether the log has a line about the function that names this process as who has it. */
+static bool log_names_us(int log, const struct pci_func *func, const char *what)
+{
+	char holder[64];
+	const char * const texts[] = { func->bdf, what, holder };
+
+	snprintf(holder, sizeof(holder), " %d revoke_test", getpid());
+	return log_find(log, texts, sizeof(texts) / sizeof(*texts), NULL, 0);
+}
+
+/* The log says who has a device that is wanted back, and who had one that is taken. */
+TEST_F(owner, is_named)
+{
+	int log = log_open();
+
+	ASSERT_LE(0, log);
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_TRUE(log_names_us(log, &self->c.func, "wanted back from"));
+	EXPECT_TRUE(log_names_us(log, &self->c.func, "taken back from"));
+	close(log);
+}
+
+/* A signal to who unbinds ends no wait: it has the log say whom he waits for. */
+TEST_F(owner, signal_to_the_unbind)
+{
+	int log = log_open();
+	bool asked = false;
+	pid_t pid;
+
+	ASSERT_LE(0, log);
+	ASSERT_OK(revoke_after(&self->c.func, -1));
+	pid = unbind_start(&self->c.func);
+	for (int waited = 0; !asked && waited < PATIENCE_MS; waited += 10) {
+		asked = log_names_us(log, &self->c.func, "wanted back from");
+		usleep(10000);
+	}
+	EXPECT_TRUE(asked);
+	EXPECT_EQ(0, kill(pid, SIGINT));
+	EXPECT_EQ(124, child_end(pid, QUIET_MS));
+	EXPECT_TRUE(log_names_us(log, &self->c.func, "waits for its holder"));
+	EXPECT_FALSE(is_dead(self->c.device));
+	EXPECT_OK(revoke_after(&self->c.func, 0));
+	EXPECT_EQ(128 + SIGINT, child_end(pid, PATIENCE_MS));
+	EXPECT_TRUE(is_dead(self->c.device));
+	close(log);
+}
+
 /* Bad times are refused and change nothing. */
 TEST_F(owner, bad_times)
 {
@@ -322,6 +370,69 @@ TEST_F(owner, other_group_goes_on)
 	EXPECT_OK(edu_to_memory(&other, IOVA + PAGE, 0, 64));
 	EXPECT_STREQ("before", self->memory + PAGE);
 	EXPECT_EQ(4 * PAGE, dma_unmap(other.container, 0, IOVA, 4 * PAGE));
+	client_close(&other);
+}
+
+/* What a thread does with a device until told to stop: memory goes in, and has to come out. */
+struct copier {
+	pthread_t thread;
+	const struct client *c;
+	char *memory;
+	bool stop;
+	long copies;
+	const char *error;
+};
+
+static void *copy_until_stopped(void *data)
+{
+	struct copier *cp = data;
+	char *source = cp->memory, *target = cp->memory + PAGE;
+
+	while (!__atomic_load_n(&cp->stop, __ATOMIC_RELAXED) && !cp->error) {
+		memset(source, 1 + cp->copies % 255, EDU_MAX);
+		memset(target, 0, EDU_MAX);
+		if (edu_from_memory(cp->c, IOVA, 0, EDU_MAX) ||
+		    edu_to_memory(cp->c, IOVA + PAGE, 0, EDU_MAX))
+			cp->error = "a transfer failed";
+		else if (memcmp(source, target, EDU_MAX))
+			cp->error = "other data came than went";
+		__atomic_fetch_add(&cp->copies, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* It does so while the first is taken and comes back, time after time. */
+TEST_F(owner, other_group_meanwhile)
+{
+	struct copier copier = { .memory = self->memory };
+	struct client other;
+	long before;
+
+	if (!join_or_skip(_metadata, &other, &self->c, EDU, 1))
+		return;
+	copier.c = &other;
+	ASSERT_OK(edu_start(&other));
+	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, 4 * PAGE));
+	ASSERT_EQ(0, pthread_create(&copier.thread, NULL, copy_until_stopped, &copier));
+	for (int round = 0; round < 10; round++) {
+		before = __atomic_load_n(&copier.copies, __ATOMIC_RELAXED);
+		EXPECT_OK(take_back(&self->c.func));
+		fd_close(&self->c.device);
+		fd_close(&self->c.group);
+		EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+		self->c.group = group_open(self->c.func.group);
+		EXPECT_LE(0, self->c.group);
+		EXPECT_OK(group_set_container(self->c.group, self->c.container));
+		self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+		EXPECT_LE(0, self->c.device);
+		while (before == __atomic_load_n(&copier.copies, __ATOMIC_RELAXED))
+			usleep(1000);
+	}
+	__atomic_store_n(&copier.stop, true, __ATOMIC_RELAXED);
+	pthread_join(copier.thread, NULL);
+	EXPECT_EQ(NULL, copier.error)
+		TH_LOG("after %ld copies: %s", copier.copies, copier.error);
+	EXPECT_EQ(16, locked_kib());
 	client_close(&other);
 }
 
@@ -622,6 +733,22 @@ static pid_t user_start(const int *ready, FIXTURE_VARIANT(busy) const *variant)
 	return pid;
 }
 
+/* The host's driver takes the device, and serves by it. */
+static void host_uses(struct __test_metadata *_metadata, const struct pci_func *func,
+		      enum test_device kind)
+{
+	const char *driver = kind == NVME ? "nvme" : kind == E1000E ? "e1000e" : NULL;
+
+	if (!driver)
+		return;
+	if (!driver_is_there(driver)) {
+		TH_LOG("this kernel has no driver %s: not seen in the host's hands", driver);
+		return;
+	}
+	ASSERT_OK(pci_bind(func, driver));
+	EXPECT_TRUE(kind == NVME ? disk_works() : card_works(func));
+}
+
 /* The unbind ends, the user sees it, and the host's driver can have the device at once. */
 TEST_F(busy, is_taken)
 {
@@ -636,11 +763,7 @@ TEST_F(busy, is_taken)
 		ASSERT_TRUE(unbind_ends(&self->func, times_ms[round % 3]));
 
 		/* The host's driver, while the user has perhaps not even seen it yet. */
-		if (variant->kind == NVME && !pci_bind(&self->func, "nvme"))
-			EXPECT_TRUE(disk_works());
-		if (variant->kind == E1000E)
-			pci_bind(&self->func, "e1000e");
-
+		host_uses(_metadata, &self->func, variant->kind);
 		if (variant->stopped)
 			kill(pid, SIGCONT);
 		EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
@@ -653,6 +776,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000, IVSHMEM };
 
-	log_announce("Device is taken back|No device request channel");
+	log_announce("Device is taken back|No device request channel|waits for its holder");
 	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));
 }

@@ -282,6 +282,10 @@ int param_bool(const char *name, bool value);
 /* disk.c */
 bool disk_works(void);
 
+/* card.c */
+bool driver_is_there(const char *driver);
+bool card_works(const struct pci_func *func);
+
 /* sriov.c */
 #define NR_VFS		2
 bool pf_find(struct pci_func *pf);
