@@ -11,6 +11,7 @@
 #include <linux/pci_regs.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "lib/check.h"
 
@@ -181,6 +182,121 @@ TEST(silent_memory)
 	EXPECT_EQ((long long)PAGE, dma_unmap(c.container, 0, IOVA + SIZE, PAGE));
 	munmap(view, SIZE);
 	client_close(&c);
+}
+
+/* ---- memory of a device that is not the user's by VFIO ---- */
+
+FIXTURE(foreign)
+{
+	struct client peer;
+	struct pci_func lender;	/* no driver has it */
+	char *scratch;
+	int file;
+	off_t offset;
+};
+
+FIXTURE_SETUP(foreign)
+{
+	char path[128];
+	struct stat st;
+
+	self->file = -1;
+	if (pci_find(IVSHMEM, 0, &self->lender))
+		SKIP(return, "no device %s", test_device_name(IVSHMEM));
+	if (!open_or_skip(_metadata, &self->peer, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&self->peer));
+	self->scratch = memory_new(PAGE);
+	ASSERT_OK(dma_map_rw(self->peer.container, self->scratch, SCRATCH, PAGE));
+	ASSERT_OK(pci_unbind(&self->lender));
+	ASSERT_OK(pci_set(&self->lender, "enable", "1"));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", self->lender.bdf);
+	self->file = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->file);
+	ASSERT_EQ(0, fstat(self->file, &st));
+	self->offset = st.st_size - SIZE;
+}
+
+FIXTURE_TEARDOWN(foreign)
+{
+	fd_close(&self->file);
+	client_close(&self->peer);
+	pci_set(&self->lender, "enable", "0"); /* refused if a test did that */
+	EXPECT_OK(pci_bind(&self->lender, "vfio-pci"));
+	EXPECT_EQ(0, locked_kib());
+}
+
+static char *foreign_map(int file, off_t offset, char *at, int prot)
+{
+	return mmap(at, SIZE, prot, MAP_SHARED | (at ? MAP_FIXED : 0), file, offset);
+}
+
+/*
+ * A BAR that sysfs shows can be lent as well, and is not charged. As soon as the device has
+ * a user, and that one leaves it, nobody reaches it any more.
+ */
+TEST_F(foreign, is_lent_and_withdrawn)
+{
+	const int container = self->peer.container;
+	char *memory = memory_new(TOTAL);
+
+	ASSERT_NE(MAP_FAILED, (void *)foreign_map(self->file, self->offset, memory + PAGE,
+						  PROT_READ | PROT_WRITE));
+	ASSERT_OK(dma_map_rw(container, memory, IOVA, TOTAL));
+	EXPECT_EQ(12, locked_kib());
+	EXPECT_EQ((long long)SIZE, fdinfo_number(container, "vfio-container-lent-bytes"));
+	for (unsigned int page = 0; page < SIZE / PAGE; page++) {
+		snprintf(memory + PAGE * (page + 1), BLOCK, "page %u", page);
+		EXPECT_TRUE(peer_reads(&self->peer, self->scratch, LENT + page * PAGE,
+				       memory + PAGE * (page + 1)));
+	}
+	ASSERT_OK(peer_writes(&self->peer, self->scratch, LENT, "written"));
+	EXPECT_STREQ("written", memory + PAGE);
+
+	/* The kernel takes the page table entries when a driver asks for the BAR: no more looks. */
+	ASSERT_OK(pci_set(&self->lender, "enable", "0"));
+	EXPECT_TRUE(next_user_finds(&self->lender, "written"));
+	EXPECT_FALSE(peer_reads(&self->peer, self->scratch, LENT, "written"));
+	peer_writes(&self->peer, self->scratch, LENT, "stray");
+	EXPECT_TRUE(next_user_finds(&self->lender, "written"));
+	ASSERT_OK(peer_writes(&self->peer, self->scratch, BEHIND, "behind"));
+	EXPECT_STREQ("behind", memory + PAGE + SIZE);
+	EXPECT_EQ((long long)TOTAL, dma_unmap(container, 0, IOVA, TOTAL));
+	munmap(memory, TOTAL);
+}
+
+/* What the process may not write a device may not write for it. */
+TEST_F(foreign, read_only)
+{
+	char *view = foreign_map(self->file, self->offset, NULL, PROT_READ);
+
+	ASSERT_NE(MAP_FAILED, (void *)view);
+	EXPECT_ERRNO(EFAULT, dma_map_rw(self->peer.container, view, IOVA, SIZE));
+	EXPECT_ERRNO(EFAULT, dma_map(self->peer.container, VFIO_DMA_MAP_FLAG_WRITE, view, IOVA,
+				     SIZE));
+	EXPECT_OK(dma_map(self->peer.container, VFIO_DMA_MAP_FLAG_READ, view, IOVA, SIZE));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->peer.container, 0, IOVA, SIZE));
+	munmap(view, SIZE);
+}
+
+/* Where the memory ends too early nothing is mapped. */
+TEST_F(foreign, with_a_hole)
+{
+	const int container = self->peer.container;
+	long available = dma_available(container);
+	char *view = foreign_map(self->file, self->offset, NULL, PROT_READ | PROT_WRITE);
+
+	ASSERT_NE(MAP_FAILED, (void *)view);
+	snprintf(view, BLOCK, "half");
+	munmap(view + SIZE / 2, SIZE / 2);
+	EXPECT_ERRNO(EFAULT, dma_map_rw(container, view, IOVA, SIZE));
+	EXPECT_FALSE(peer_reads(&self->peer, self->scratch, IOVA, "half"));
+	EXPECT_EQ(available, dma_available(container));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-lent-bytes"));
+	EXPECT_OK(dma_map_rw(container, view, IOVA, SIZE / 2));
+	EXPECT_TRUE(peer_reads(&self->peer, self->scratch, IOVA, "half"));
+	EXPECT_EQ((long long)SIZE / 2, dma_unmap(container, 0, IOVA, SIZE / 2));
+	munmap(view, SIZE / 2);
 }
 
 /* One device's memory goes; what the user has of another, right beside it, stays. */
