@@ -96,32 +96,6 @@ static bool copies(const struct client *c, __u8 *memory, int page, __u32 seed)
 	       !memcmp(from, from + PAGE, BYTES);
 }
 
-/* A number in a file of the kernel's. */
-static int number_read(const char *path)
-{
-	char text[32];
-
-	return file_read(path, text, sizeof(text)) ? -1 : atoi(text);
-}
-
-/*
- * The second group joins while call @nth of those that a debug build can make fail does. Returns
- * 0 and whether one failed, -1 if the group did not join.
- */
-static int join_with_failure(struct client *c, int container, int nth, bool *failed)
-{
-	char text[16];
-	int ret;
-
-	snprintf(text, sizeof(text), "%d", nth);
-	if (file_write(FAIL_NTH, text))
-		return -1;
-	ret = group_set_container(c->group, container);
-	*failed = number_read(FAIL_NTH) == 0;
-	file_write(FAIL_NTH, "0");
-	return ret;
-}
-
 /*
  * A domain that does not take the second group is no reason to refuse it: the group keeps a domain
  * of its own, in which all mappings are made again, and all later ones too. One IOMMU has no such
@@ -129,19 +103,10 @@ static int join_with_failure(struct client *c, int container, int nth, bool *fai
  */
 TEST_F(attach, two_domains)
 {
-	bool failed = true, kept = false;
-
-	if (number_read(FAIL_NTH) < 0)
+	if (!fault_possible())
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, 2 * PAGE));
-	for (int nth = 1; failed && !kept; nth++) {
-		ASSERT_OK(client_open_group(&self->second, EDU, 1));
-		kept = !join_with_failure(&self->second, self->fd, nth, &failed) && failed;
-		if (!kept)
-			client_close(&self->second);
-	}
-	ASSERT_TRUE(kept);
-
+	ASSERT_OK(client_join_apart(&self->second, self->fd, EDU, 1));
 	self->second.device = group_get_device(self->second.group, self->second.func.bdf);
 	ASSERT_LE(0, self->second.device);
 	ASSERT_OK(client_read_regions(&self->second));

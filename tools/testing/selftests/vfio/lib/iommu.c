@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vfio.h"
 
@@ -91,19 +92,26 @@ long dma_available(int container)
 	return cap->avail;
 }
 
-/* Locked memory that is charged to this process, in KiB. */
-long locked_kib(void)
+/* Locked memory that is charged to a process, in KiB. */
+long locked_kib_of(pid_t pid)
 {
-	FILE *status = fopen("/proc/self/status", "r");
-	char line[128];
+	char path[32], line[128];
+	FILE *status;
 	long kib = -1;
 
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	status = fopen(path, "r");
 	while (status && fgets(line, sizeof(line), status))
 		if (sscanf(line, "VmLck: %ld", &kib) == 1)
 			break;
 	if (status)
 		fclose(status);
 	return kib;
+}
+
+long locked_kib(void)
+{
+	return locked_kib_of(getpid());
 }
 
 /* Memory of small pages, zeroed, not there until it is touched. */

@@ -97,6 +97,11 @@ int client_join(struct client *c, const struct client *first, enum test_device k
 void client_close(struct client *c);
 void fd_close(int *fd);
 
+/* fault.c: calls that a debug build of the modules makes fail */
+#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+bool fault_possible(void);
+int client_join_apart(struct client *c, int container, enum test_device kind, int nth);
+
 /* region.c */
 int region_info(int device, __u32 index, struct vfio_region_info *info);
 int client_read_regions(struct client *c);
@@ -133,6 +138,7 @@ const void *chain_find(const void *info, __u32 size, __u32 first, __u16 id);
 long dma_available(int container);
 int iommu_enforces_coherency(void);
 long locked_kib(void);
+long locked_kib_of(pid_t pid);
 void *memory_new(size_t size);
 void *memory_huge(size_t size);
 
