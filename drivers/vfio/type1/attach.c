@@ -42,6 +42,23 @@ static struct type1_group *group_find(struct type1_iommu *iommu, struct iommu_gr
 	return NULL;
 }
 
+#ifdef VFIO_DEBUG
+/* For a test: all groups behind one IOMMU reserve the same, so it has to make a difference. */
+static unsigned long reserve[2];
+module_param_array(reserve, ulong, NULL, 0644);
+MODULE_PARM_DESC(reserve, "First and last IOVA that groups reserve besides their own (0,0: none)");
+
+static int exclude_for_test(struct iova_set *ranges)
+{
+	return reserve[1] ? iova_set_exclude(ranges, reserve[0], reserve[1]) : 0;
+}
+#else
+static int exclude_for_test(struct iova_set *ranges)
+{
+	return 0;
+}
+#endif
+
 /* Take out what the devices of a group reserve. */
 static int exclude_reserved(struct iova_set *ranges, struct iommu_group *iommu_group)
 {
@@ -57,7 +74,7 @@ static int exclude_reserved(struct iova_set *ranges, struct iommu_group *iommu_g
 					       region->start + region->length - 1);
 		kfree(region);
 	}
-	return ret;
+	return ret ? ret : exclude_for_test(ranges);
 }
 
 /*

@@ -15,7 +15,7 @@
 #define BYTES		256
 #define UNTOUCHED	0xc3
 #define PARAMETER(name)	"/sys/module/vfio_iommu_type1/parameters/" name
-#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+#define RESERVE		PARAMETER("reserve")
 
 FIXTURE(attach)
 {
@@ -41,6 +41,7 @@ FIXTURE_SETUP(attach)
 
 FIXTURE_TEARDOWN(attach)
 {
+	file_write(RESERVE, "0,0");
 	client_close(&self->second);
 	client_close(&self->first);
 	EXPECT_EQ(0, locked_kib());
@@ -81,6 +82,22 @@ TEST_F(attach, iova_ranges_of_all)
 	client_close(&other);
 	ASSERT_OK(iommu_info(self->fd, &after));
 	EXPECT_EQ(0, memcmp(before.data, after.data, sizeof(before.data)));
+}
+
+/* How many IOVAs of a range can be mapped. */
+static __u64 valid_iovas(struct iommu_info *info, __u64 first, __u64 last)
+{
+	const struct vfio_iommu_type1_info_cap_iova_range *cap = ranges_of(info);
+	__u64 sum = 0;
+
+	for (__u32 i = 0; cap && i < cap->nr_iovas; i++) {
+		__u64 from = cap->iova_ranges[i].start, to = cap->iova_ranges[i].end;
+
+		from = from < first ? first : from;
+		to = to > last ? last : to;
+		sum += from <= to ? to - from + 1 : 0;
+	}
+	return sum;
 }
 
 /* Bytes go from @at to @at + PAGE through the device. */
@@ -132,6 +149,57 @@ TEST_F(attach, two_domains)
 	fd_close(&self->first.group);
 	EXPECT_TRUE(copies(&self->second, self->memory, 2, 5));
 	EXPECT_EQ((long)(2 * PAGE / KIB), locked_kib());
+}
+
+/*
+ * A group that reserves what is mapped cannot join, and which IOVAs these are is told; the others
+ * work on. Where nothing is in its way it joins, and as long as it is there none of these IOVAs is
+ * offered or taken. Groups behind one IOMMU reserve the same, so a debug build has to help.
+ */
+TEST_F(attach, reserves_what_is_mapped)
+{
+	static const char * const told[] = { "attach_test[", "cannot join", "0x1000000-0x100ffff",
+					     "0x100f000-0x10fffff" };
+	const __u64 first = IOVA + SIZE - PAGE, last = IOVA + MIB - 1;
+	struct iommu_info before, with, after;
+	int kmsg = log_open();
+	char reason[256];
+
+	ASSERT_LE(0, kmsg);
+	ASSERT_OK(iommu_info(self->fd, &before));
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	if (file_write(RESERVE, "0x100f000,0x10fffff"))
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+
+	ASSERT_OK(client_open_group(&self->second, EDU, 1));
+	EXPECT_ERRNO(EINVAL, group_set_container(self->second.group, self->fd));
+	EXPECT_TRUE(log_find(kmsg, told, ARRAY_SIZE(told), NULL, 0));
+	ASSERT_OK(fdinfo_get(self->fd, "vfio-last-error", reason, sizeof(reason)));
+	EXPECT_NE(NULL, strstr(reason, "lacks 0x100f000-0x10fffff"))
+		TH_LOG("%s", reason);
+	EXPECT_TRUE(copies(&self->first, self->memory, 14, 1));
+	ASSERT_OK(iommu_info(self->fd, &with));
+	EXPECT_EQ(last - IOVA + 1, valid_iovas(&with, IOVA, last));
+	client_close(&self->second);
+
+	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+	ASSERT_TRUE(join_or_skip(_metadata, &self->second, &self->first, EDU, 1));
+	ASSERT_OK(iommu_info(self->fd, &with));
+	EXPECT_EQ(0, valid_iovas(&with, first, last));
+	EXPECT_EQ(valid_iovas(&before, 0, ~0ULL) - (last - first + 1),
+		  valid_iovas(&with, 0, ~0ULL));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, last + 1 - PAGE, 2 * PAGE));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE - PAGE));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, last + 1, PAGE));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
+
+	ASSERT_OK(file_write(RESERVE, "0,0"));
+	client_close(&self->second);
+	ASSERT_OK(iommu_info(self->fd, &after));
+	EXPECT_EQ(0, memcmp(before.data, after.data, sizeof(before.data)));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	close(kmsg);
 }
 
 /* The last group takes the mappings along, although the container stays open. */
