@@ -10,16 +10,20 @@
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
+#include <linux/pci_regs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "lib/check.h"
 
 #define IOVA		(16 * MIB)
 #define SIZE		(64 * PAGE)
+#define EDGE		(18 * MIB - SIZE / 2)	/* in two page tables of the IOMMU */
 #define SPARE		(64 * MIB)
-#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
 #define TASK_FAIL_NTH	"/proc/thread-self/fail-nth"
+#define SMALL_PAGES	"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
 #define DEBUGFS		"/sys/kernel/debug/"
 #define MOST		5000	/* more calls than any ioctl makes */
 
@@ -205,12 +209,129 @@ static bool fault_disarm(const char *path, int fd)
 	ASSERT_EQ((long long)PAGE, dma_unmap(self->fd, 0, SPARE, PAGE));	\
 } while (0)
 
-/* A map that fails leaves nothing. */
+/* A map that fails leaves nothing: neither a pin nor a charge nor an entry in a page table. */
+#define SWEEP_MAP(memory, iova, size) do {				\
+	SWEEP(dma_map_rw(self->fd, memory, iova, size),			\
+	      EXPECT_WORKS(),						\
+	      ASSERT_EQ((long long)(size), dma_unmap(self->fd, 0, iova, size))); \
+	EXPECT_WORKS();							\
+} while (0)
+
 TEST_F(fault, map)
 {
-	SWEEP(dma_map_rw(self->fd, self->memory, IOVA, SIZE),
-	      EXPECT_WORKS(),
-	      ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE)));
+	SWEEP_MAP(self->memory, IOVA, SIZE);
+	SWEEP_MAP(self->memory, EDGE, SIZE);
+}
+
+TEST_F(fault, map_by_page)
+{
+	char before[8];
+
+	ASSERT_OK(file_read(SMALL_PAGES, before, sizeof(before)));
+	ASSERT_OK(file_write(SMALL_PAGES, "Y"));
+	SWEEP_MAP(self->memory, EDGE, SIZE);
+	ASSERT_OK(file_write(SMALL_PAGES, before));
+}
+
+/* The same for memory of hugetlbfs, as pages of 2 MiB and as small ones. */
+TEST_F(fault, map_huge)
+{
+	struct memory m = { };
+	char before[8];
+
+	if (memory_open(&m, HUGETLB, 4 * MIB, NULL))
+		SKIP(return, "no huge pages");
+	SWEEP_MAP(m.at, IOVA, m.size);
+	ASSERT_OK(file_read(SMALL_PAGES, before, sizeof(before)));
+	ASSERT_OK(file_write(SMALL_PAGES, "Y"));
+	SWEEP_MAP(m.at, IOVA, m.size);
+	ASSERT_OK(file_write(SMALL_PAGES, before));
+	memory_free(&m);
+}
+
+/* The same for a BAR with memory before and behind it. */
+TEST_F(fault, map_bar)
+{
+	const __u64 size = SIZE + 2 * PAGE;
+	char *memory = memory_new(size);
+
+	if (!join_or_skip(_metadata, &self->other, &self->c, IVSHMEM, 0))
+		return;
+	ASSERT_OK(config_command(&self->other, PCI_COMMAND_MEMORY, 0));
+	memory[0] = 1;
+	memory[size - PAGE] = 1;
+	ASSERT_NE(MAP_FAILED, mmap(memory + PAGE, SIZE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, self->other.device,
+				   self->other.region[2].offset));
+	SWEEP_MAP(memory, EDGE, size);
+	munmap(memory, size);
+}
+
+/* What the first domain has already when the second one fails goes as well. */
+TEST_F(fault, two_domains)
+{
+	if (!fault_possible())
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	ASSERT_OK(client_join_apart(&self->other, self->fd, EDU, 1));
+	SWEEP_MAP(self->memory, EDGE, SIZE);
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, EDGE, SIZE));
+	SWEEP(dma_unmap(self->fd, 0, EDGE, SIZE),
+	      ASSERT_TRUE(false),
+	      { EXPECT_WORKS(); ASSERT_OK(dma_map_rw(self->fd, self->memory, EDGE, SIZE)); });
+	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, EDGE, SIZE));
+}
+
+/* A process that makes a mapping and takes its user address back. It lives until it is killed. */
+static pid_t mapper_start(int container, const char *memory)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(ready))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		if (dma_map_rw(container, memory, IOVA, SIZE) ||
+		    dma_unmap(container, VFIO_DMA_UNMAP_FLAG_VADDR, IOVA, SIZE) != SIZE ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	return pid;
+}
+
+static void mapper_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Who fails to take a mapping over has nothing of it: it is still charged to the other. */
+TEST_F(fault, take_over)
+{
+	const long kib = SIZE / KIB;
+	pid_t mapper = mapper_start(self->fd, self->memory);
+
+	ASSERT_LT(0, mapper);
+	ASSERT_EQ(kib, locked_kib_of(mapper));
+	SWEEP(dma_map(self->fd, VFIO_DMA_MAP_FLAG_VADDR, self->memory, IOVA, SIZE),
+	      { ASSERT_EQ(0, locked_kib());
+		ASSERT_EQ(kib, locked_kib_of(mapper)); },
+	      { ASSERT_EQ(kib, locked_kib());
+		ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+		mapper_end(mapper);
+		EXPECT_WORKS();
+		mapper = mapper_start(self->fd, self->memory);
+		ASSERT_LT(0, mapper); });
+	ASSERT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+	mapper_end(mapper);
 	EXPECT_WORKS();
 }
 
@@ -284,6 +405,47 @@ TEST_F(fault, set_iommu)
 	EXPECT_WORKS();
 }
 
+/* No backend: neither what an instance offers nor what it answers. */
+#define EXPECT_NO_BACKEND(container) do {				\
+	struct iommu_info _info;					\
+									\
+	ASSERT_EQ(1, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU)); \
+	ASSERT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)); \
+	ASSERT_ERRNO(EINVAL, iommu_info(container, &_info));		\
+} while (0)
+
+/* Leaves the container and joins it again. */
+#define EXPECT_REJOINS(client) do {					\
+	__u32 _flags = 0;						\
+									\
+	ASSERT_OK(group_status((client)->group, &_flags));		\
+	ASSERT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET, _flags); \
+	ASSERT_OK(ioctl((client)->group, VFIO_GROUP_UNSET_CONTAINER));	\
+	ASSERT_OK(group_set_container((client)->group, self->fd));	\
+} while (0)
+
+/*
+ * All groups of a container get the backend or none does. Those that had it already are as before;
+ * each of them can leave, and the container can ask again.
+ */
+TEST_F(fault, set_iommu_of_two)
+{
+	client_close(&self->c);
+	ASSERT_OK(client_open_group(&self->c, EDU, 0));
+	self->fd = self->c.container;
+	ASSERT_OK(client_open_group(&self->other, EDU, 1));
+	ASSERT_OK(group_set_container(self->c.group, self->fd));
+	ASSERT_OK(group_set_container(self->other.group, self->fd));
+	SWEEP(ioctl(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU),
+	      { EXPECT_NO_BACKEND(self->fd);
+		EXPECT_REJOINS(&self->c); },
+	      { EXPECT_WORKS();
+		ASSERT_OK(ioctl(self->other.group, VFIO_GROUP_UNSET_CONTAINER));
+		EXPECT_REJOINS(&self->c);
+		EXPECT_NO_BACKEND(self->fd);
+		ASSERT_OK(group_set_container(self->other.group, self->fd)); });
+}
+
 /* A device that could not be opened is not half open. It is reset each time, which takes long. */
 TEST_F_TIMEOUT(fault, open_device, 900)
 {
@@ -303,7 +465,7 @@ TEST_F_TIMEOUT(fault, open_device, 900)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, E1000E };
+	static const enum test_device needs[] = { EDU, E1000E, IVSHMEM };
 
 	log_announce("can't reserve|RLIMIT_MEMLOCK");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
