@@ -36,8 +36,8 @@ static struct dentry *folder_create(const char *name, struct dentry *parent)
  * vfio_debugfs_container_add - make the folder of a container
  * @number: what no other container has
  *
- * A backend of the same container that is on its way out may still have that folder: then the new one
- * has none, and debugfs has no cause to complain.
+ * A backend of the same container that is on its way out may still have that folder: then the new
+ * one has none, and debugfs has no cause to complain.
  *
  * Context: process context; may sleep; one caller for each container at a time.
  * Return: the folder, or an ERR_PTR that debugfs takes for one; for debugfs_remove().

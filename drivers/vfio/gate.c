@@ -13,9 +13,9 @@
  * (vfio-pci's VGA region is the exception: its visitor waits for a turn at the arbiter.)
  *
  * Entering and leaving cost one step of a processor's own counter each. Those who enter never wait:
- * they only try, and fail for good once the gate is closed. It stays locked then, which nobody is to
- * answer for, so lockdep is told that it is not; what may be held while it closes is checked against
- * what is taken inside.
+ * they only try, and fail for good once the gate is closed. It stays locked then, which nobody
+ * answers for, so lockdep is told that it is not; what may be held while it closes is checked
+ * against what is taken inside.
  */
 #include "vfio.h"
 

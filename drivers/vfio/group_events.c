@@ -39,7 +39,7 @@ static const struct group_event group_events[] = {
 	{ BUS_NOTIFY_BIND_DRIVER, "BIND" },
 	{ BUS_NOTIFY_BOUND_DRIVER, "BOUND" },
 	{ BUS_NOTIFY_UNBIND_DRIVER, "UNBIND" },
-	{ BUS_NOTIFY_UNBOUND_DRIVER, "UNBOUND", "has no driver, and no driver of the host can have it" },
+	{ BUS_NOTIFY_UNBOUND_DRIVER, "UNBOUND", "has no driver, none of the host can have it" },
 	{ BUS_NOTIFY_DRIVER_NOT_BOUND, "NOTBOUND", "could not be bound to a driver" },
 };
 

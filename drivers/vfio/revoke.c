@@ -75,7 +75,7 @@ static bool is_free(const struct vfio_device *device)
 void vfio_device_want_back(struct vfio_device *device)
 {
 	WRITE_ONCE(device->wanted_since, jiffies);
-	smp_store_release(&device->wanted, true);
+	smp_store_release(&device->wanted, true); /* since when is known */
 	/* The first time that the log has is that of their turn. */
 	if (device->ops->request && READ_ONCE(device->open_count))
 		device->ops->request(device, 1);
@@ -138,10 +138,13 @@ static void reach(const struct vfio_device *device, enum vfio_revoke_step step)
 /* Whether the users let go in time. */
 static bool ask_users(struct vfio_device *device)
 {
-	unsigned long since = smp_load_acquire(&device->wanted) ? device->wanted_since : jiffies;
+	unsigned long since = jiffies;
 	bool interrupted = false;
 	unsigned int asked = 0;
 	char holders[128];
+
+	if (smp_load_acquire(&device->wanted)) /* as vfio_device_want_back() */
+		since = device->wanted_since;
 
 	while (!is_free(device)) {
 		if (!asked) {

@@ -108,7 +108,7 @@ static void sriov_let_sleep(struct vfio_pci_device *vpci)
 	pm_runtime_put(&vpci->pdev->dev);
 }
 
-/* The PCI core takes VFs away one after the other: let the time of their users run for all at once. */
+/* The PCI core takes VFs away one by one: let the time of their users run for all at once. */
 static void sriov_want_vfs(struct vfio_pci_device *pf)
 {
 	struct vfio_pci_device *vf;

@@ -492,7 +492,7 @@ TEST_F(debugfs, root_only)
 	close(file);
 }
 
-/* A container's folder goes with its last group, a device's with its driver. Open files are dead. */
+/* A container's folder goes with its last group, a device's with its driver; open files die. */
 TEST_F(debugfs, folders_go)
 {
 	char buf[16];
