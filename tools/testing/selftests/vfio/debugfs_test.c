@@ -222,7 +222,7 @@ TEST_F(debugfs, runs)
 {
 	const size_t size = 64 * MIB;
 	unsigned long long least, pinned, lent, counted = 0, pages = 0, wanted = 0;
-	int container = self->c.container;
+	int container = self->c.container, read;
 	char *memory = memory_new(size), *line;
 
 	ASSERT_NE(NULL, memory);
@@ -236,15 +236,18 @@ TEST_F(debugfs, runs)
 
 	READ_CONTAINER("mappings");
 	for (line = strchr(self->text, '\n'); line && line[1]; line = strchr(line + 1, '\n')) {
-		ASSERT_EQ(3, sscanf(line + 1, "%*s %*s %*s %*s %*s %*s %llu %llu %llu", &pinned,
-				    &lent, &least)) TH_LOG("%s", self->text);
+		read = sscanf(line + 1, "%*s %*s %*s %*s %*s %*s %llu %llu %llu", &pinned,
+			      &lent, &least);
+		ASSERT_EQ(3, read)
+			TH_LOG("%s", self->text);
 		pages += pinned;
 		wanted += least;
 	}
 	EXPECT_EQ(size / PAGE, pages);
 	READ_CONTAINER("runs");
 	for (line = strchr(self->text, '\n'); line && line[1]; line = strchr(line + 1, '\n')) {
-		ASSERT_EQ(3, sscanf(line + 1, "%llu %llu %llu", &least, &pinned, &lent));
+		read = sscanf(line + 1, "%llu %llu %llu", &least, &pinned, &lent);
+		ASSERT_EQ(3, read);
 		EXPECT_LE(PAGE, least);
 		EXPECT_EQ(0, lent);
 		counted += pinned;
@@ -287,6 +290,7 @@ TEST_F(debugfs, mappings_while_others_change)
 	unsigned long long first, last, previous;
 	pthread_t thread;
 	char *line;
+	int read;
 
 	other.memory = memory_new(PAGE);
 	ASSERT_NE(NULL, other.memory);
@@ -300,7 +304,8 @@ TEST_F(debugfs, mappings_while_others_change)
 		READ_CONTAINER("mappings");
 		for (line = strchr(self->text, '\n'); line && line[1];
 		     line = strchr(line + 1, '\n')) {
-			ASSERT_EQ(2, sscanf(line + 1, "%llx %llx", &first, &last));
+			read = sscanf(line + 1, "%llx %llx", &first, &last);
+			ASSERT_EQ(2, read);
 			ASSERT_LT(previous, first);
 			ASSERT_EQ(PAGE - 1, last - first);
 			previous = first;

@@ -211,9 +211,11 @@ static bool fault_disarm(const char *path, int fd)
 
 /* A map that fails leaves nothing: neither a pin nor a charge nor an entry in a page table. */
 #define SWEEP_MAP(memory, iova, size) do {				\
-	SWEEP(dma_map_rw(self->fd, memory, iova, size),			\
+	__u64 _iova = (iova), _size = (size);				\
+									\
+	SWEEP(dma_map_rw(self->fd, memory, _iova, _size),		\
 	      EXPECT_WORKS(),						\
-	      ASSERT_EQ((long long)(size), dma_unmap(self->fd, 0, iova, size))); \
+	      ASSERT_EQ(_size, dma_unmap(self->fd, 0, _iova, _size)));	\
 	EXPECT_WORKS();							\
 } while (0)
 
@@ -408,20 +410,22 @@ TEST_F(fault, set_iommu)
 /* No backend: neither what an instance offers nor what it answers. */
 #define EXPECT_NO_BACKEND(container) do {				\
 	struct iommu_info _info;					\
+	int _fd = (container);						\
 									\
-	ASSERT_EQ(1, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU)); \
-	ASSERT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)); \
-	ASSERT_ERRNO(EINVAL, iommu_info(container, &_info));		\
+	ASSERT_EQ(1, ioctl(_fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU)); \
+	ASSERT_EQ(0, ioctl(_fd, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)); \
+	ASSERT_ERRNO(EINVAL, iommu_info(_fd, &_info));			\
 } while (0)
 
 /* Leaves the container and joins it again. */
 #define EXPECT_REJOINS(client) do {					\
+	int _group = (client)->group;					\
 	__u32 _flags = 0;						\
 									\
-	ASSERT_OK(group_status((client)->group, &_flags));		\
+	ASSERT_OK(group_status(_group, &_flags));			\
 	ASSERT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET, _flags); \
-	ASSERT_OK(ioctl((client)->group, VFIO_GROUP_UNSET_CONTAINER));	\
-	ASSERT_OK(group_set_container((client)->group, self->fd));	\
+	ASSERT_OK(ioctl(_group, VFIO_GROUP_UNSET_CONTAINER));		\
+	ASSERT_OK(group_set_container(_group, self->fd));		\
 } while (0)
 
 /*
