@@ -418,7 +418,7 @@ TEST_F(again, after_pulling)
 	check_new(_metadata, self, pull);
 }
 
-/* Whoever waits for a user whose device is pulled out meanwhile waits no more, nor does the port. */
+/* Whoever waits for a user whose device is pulled out waits no more, nor does the port. */
 TEST_F(again, pulled_while_wanted_back)
 {
 	pid_t pid;
