@@ -93,7 +93,7 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
 
 	for (try = 0; try < PIN_TRIES; try++) {
 		if (try)
-			schedule_timeout_killable(1 << try);
+			schedule_timeout_killable(msecs_to_jiffies(4 << try));
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		ret = pin_user_pages_fast(pinner->vaddr, nr, flags, pinner->pages);

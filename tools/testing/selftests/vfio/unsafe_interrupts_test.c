@@ -35,6 +35,25 @@ TEST(unsafe_interrupts)
 	close(kmsg);
 }
 
+/* So is a group that comes to a container which has its backend; those that are there go on. */
+TEST(unsafe_interrupts_of_a_second)
+{
+	char *memory = memory_new(PAGE);
+	struct client first, second;
+
+	ASSERT_OK(file_write(PARAMETER, "Y"));
+	ASSERT_OK(client_open(&first, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(file_write(PARAMETER, "N"));
+	ASSERT_OK(client_open_group(&second, EDU, 1));
+	EXPECT_ERRNO(EPERM, group_set_container(second.group, first.container));
+	EXPECT_OK(dma_map_rw(first.container, memory, 16 * MIB, PAGE));
+	ASSERT_OK(file_write(PARAMETER, "Y"));
+	EXPECT_OK(group_set_container(second.group, first.container));
+	ASSERT_OK(file_write(PARAMETER, "N"));
+	client_close(&second);
+	client_close(&first);
+}
+
 int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };
