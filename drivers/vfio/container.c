@@ -116,14 +116,24 @@ static const struct vfio_backend_ops *instance_ops(const struct vfio_instance *i
  */
 void vfio_withdraw_memory(phys_addr_t start, resource_size_t size)
 {
-	struct vfio_instance *instance;
+	struct vfio_instance *instance, *previous = NULL;
 
 	mutex_lock(&instances_lock);
 	list_for_each_entry(instance, &instances, node) {
-		if (instance_ops(instance)->withdraw)
-			instance_ops(instance)->withdraw(instance->data, start, start + size - 1);
+		/* The last group took the mappings of one that is on its way out. */
+		if (!instance_ops(instance)->withdraw || !kref_get_unless_zero(&instance->kref))
+			continue;
+		/* What the users of one have mapped is not for the others to wait for. */
+		mutex_unlock(&instances_lock);
+		if (previous)
+			instance_put(previous);
+		instance_ops(instance)->withdraw(instance->data, start, start + size - 1);
+		previous = instance;
+		mutex_lock(&instances_lock);
 	}
 	mutex_unlock(&instances_lock);
+	if (previous)
+		instance_put(previous);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_withdraw_memory, VFIO_NS);
 

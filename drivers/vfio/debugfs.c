@@ -10,7 +10,8 @@
  * none, and nobody notices.
  *
  * To take a file away is to wait for those who read it. So a reader waits for no lock under which
- * that is done, and the lock order in vfio.h has a place for it.
+ * that is done, and the lock order in vfio.h has a place for it. (Root's own memory is written by the
+ * kernel meanwhile: root can make that last.)
  */
 #include <linux/debugfs.h>
 #include <linux/export.h>
@@ -49,6 +50,8 @@ struct dentry *vfio_debugfs_container_add(u64 number)
 
 	snprintf(name, sizeof(name), "%llu", number);
 	old = debugfs_lookup(name, containers);
+	if (IS_ERR(old))
+		return old;
 	if (old) {
 		dput(old);
 		return ERR_PTR(-EEXIST);

@@ -307,6 +307,9 @@ void vfio_device_use_first(struct vfio_device *device)
  */
 bool vfio_device_tryget(struct vfio_device *device)
 {
+	/* Its turn to be taken away may come soon, and nobody would have asked a new user. */
+	if (smp_load_acquire(&device->wanted)) /* as vfio_device_want_back() */
+		return false;
 	if (!refcount_inc_not_zero(&device->users))
 		return false;
 	get_device(&device->device);

@@ -116,6 +116,7 @@ void vfio_device_files_settle(struct vfio_device *device)
 		list_del_init(&df->node);
 		mutex_unlock(&device->files_lock);
 		device_file_settle(device, member, group_file);
+		cond_resched();
 	}
 	mutex_unlock(&device->files_lock);
 }
@@ -156,9 +157,13 @@ size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t 
 
 	text[0] = '\0';
 	mutex_lock(&device->files_lock);
-	list_for_each_entry(df, &device->files, node)
+	list_for_each_entry(df, &device->files, node) {
+		/* There may be as many as anybody can have fds. */
+		if (length + 1 >= size)
+			break;
 		length += scnprintf(text + length, size - length, "%s%s", length ? separator : "",
 				    vfio_holder_print(&df->holder, &holder));
+	}
 	mutex_unlock(&device->files_lock);
 	return length;
 }

@@ -28,7 +28,7 @@
  */
 int vfio_gate_init(struct vfio_gate *gate)
 {
-	gate->closed = false;
+	gate->closing = false;
 	return percpu_init_rwsem(&gate->inside);
 }
 
@@ -40,7 +40,7 @@ int vfio_gate_init(struct vfio_gate *gate)
  */
 void vfio_gate_exit(struct vfio_gate *gate)
 {
-	if (gate->closed) {
+	if (gate->closing) {
 		rwsem_acquire(&gate->inside.dep_map, 0, 0, _RET_IP_);
 		percpu_up_write(&gate->inside);
 	}
@@ -57,7 +57,8 @@ void vfio_gate_exit(struct vfio_gate *gate)
  */
 bool vfio_gate_enter(struct vfio_gate *gate)
 {
-	return percpu_down_read_trylock(&gate->inside);
+	/* Who is in vain would be counted all the same, and whoever closes waits for a sum of none. */
+	return !READ_ONCE(gate->closing) && percpu_down_read_trylock(&gate->inside);
 }
 
 /**
@@ -94,7 +95,7 @@ bool vfio_gate_is_closed(struct vfio_gate *gate)
  */
 void vfio_gate_close(struct vfio_gate *gate)
 {
+	WRITE_ONCE(gate->closing, true);
 	percpu_down_write(&gate->inside);
 	rwsem_release(&gate->inside.dep_map, _RET_IP_);
-	gate->closed = true;
 }

@@ -68,7 +68,7 @@ static bool is_free(const struct vfio_device *device)
  * @device: registered
  *
  * Their time runs from here on, so that many devices that go one after the other are waited for at
- * the same time.
+ * the same time. Nobody new comes.
  *
  * Context: process context; the request operation is called.
  */

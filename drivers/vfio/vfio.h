@@ -38,6 +38,10 @@
  * sleeps is woken there before, which waits for memory_lock: a debt, though whoever has the lock
  * then keeps the device awake.)
  *
+ * Recovery from an error, again, waits under pci_bus_sem for the device_lock of each device: while
+ * VFs are taken from their users under that of their PF, an error above the PF is one deadlock that
+ * the PCI core has with all drivers that take VFs away.
+ *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.
  */

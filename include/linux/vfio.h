@@ -229,11 +229,11 @@ struct vfio_device_ops {
 /**
  * struct vfio_gate - gate.c: may the device still be touched?
  * @inside: held for reading by those who are about it, for writing for good once it is closed
- * @closed: that, for whoever ends the gate
+ * @closing: nobody need try any more
  */
 struct vfio_gate {
 	struct percpu_rw_semaphore inside;
-	bool closed;
+	bool closing;
 };
 
 /**

@@ -289,7 +289,8 @@ static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *device)
 /* Pulled out, or the VF of one that was: nobody marks a VF on a bus number of its own. */
 static inline bool vfio_pci_is_pulled(const struct vfio_pci_device *vpci)
 {
-	return pci_dev_is_disconnected(pci_physfn(vpci->pdev));
+	return pci_dev_is_disconnected(vpci->pdev) ||
+	       pci_dev_is_disconnected(pci_physfn(vpci->pdev));
 }
 
 static inline u64 vfio_pci_region_offset(u32 index)

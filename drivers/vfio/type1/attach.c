@@ -367,4 +367,7 @@ out:
 	mappings_bury(&gone);
 	if (sum.mappings)
 		trace_dma_unmap(iommu, &iova_everything, &sum);
+	/* A call that is still under way keeps us, but not the place of the container's next. */
+	if (iommu->closed)
+		type1_debugfs_remove(iommu);
 }

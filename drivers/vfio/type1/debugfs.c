@@ -59,6 +59,7 @@ static void *mappings_next(struct seq_file *seq, void *at, loff_t *pos)
 	struct type1_mapping *mapping = at;
 
 	/* Behind what was told, even if another begins there when the next piece is read. */
+	cond_resched();
 	*pos = at == SEQ_START_TOKEN ? 1 : iova_to_pos(mapping->last) + 1;
 	return mapping_at(iommu, *pos);
 }
@@ -268,4 +269,5 @@ void type1_debugfs_add(struct type1_iommu *iommu)
 void type1_debugfs_remove(struct type1_iommu *iommu)
 {
 	debugfs_remove(iommu->debugfs);
+	iommu->debugfs = NULL;
 }

@@ -403,8 +403,9 @@ static void complain_memlock(struct type1_iommu *iommu, u64 start, u64 last)
 	vfio_reason_note(iommu->reason,
 			 "memlock limit: %lu, exceeded by the mapping of %llu bytes",
 			 rlimit(RLIMIT_MEMLOCK), last - start + 1);
-	pr_warn_ratelimited("%s[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
-			    current->comm, task_tgid_nr(current), rlimit(RLIMIT_MEMLOCK),
+	pr_warn_ratelimited("%*pE[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
+			    caller_length(), current->comm, task_tgid_nr(current),
+			    rlimit(RLIMIT_MEMLOCK),
 			    last - start + 1, start, current->mm->locked_vm << PAGE_SHIFT);
 }
 
@@ -825,8 +826,9 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
 		vfio_reason_note(iommu->reason,
 				 "IOVA %#llx-%#llx is mapped, the group lacks %#llx-%#llx",
 				 mapping->start, mapping->last, gap.start, gap.last);
-		pr_info_ratelimited("%s[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
-				    current->comm, task_tgid_nr(current), mapping->start,
+		pr_info_ratelimited("%*pE[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
+				    caller_length(), current->comm, task_tgid_nr(current),
+				    mapping->start,
 				    mapping->last, gap.start, gap.last);
 		return -EINVAL;
 	}

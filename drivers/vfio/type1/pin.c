@@ -103,8 +103,9 @@ static long pin_memory(struct pinner *pinner, unsigned int nr)
 		if (ret != -EAGAIN && ret != -EBUSY && ret != -ENOMEM)
 			return ret;
 	}
-	pr_warn_ratelimited("%s[%d]: no memory, or the page at %#lx cannot move to where it can stay\n",
-			    current->comm, task_tgid_nr(current), pinner->vaddr);
+	pr_warn_ratelimited("%*pE[%d]: no memory, or the page at %#lx cannot move to where it can stay\n",
+			    caller_length(), current->comm, task_tgid_nr(current),
+			    pinner->vaddr);
 	return ret;
 }
 

@@ -105,8 +105,9 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
 	vfio_reason_note(iommu->reason,
 			 "IOVA %#llx-%#llx is outside every aperture: %#llx-%#llx",
 			 range->start, range->last, gap.start, gap.last);
-	pr_info_ratelimited("%s[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
-			    current->comm, task_tgid_nr(current), range->start, range->last,
+	pr_info_ratelimited("%*pE[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
+			    caller_length(), current->comm, task_tgid_nr(current),
+			    range->start, range->last,
 			    gap.start, gap.last);
 }
 
@@ -156,8 +157,9 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 		vfio_reason_note(iommu->reason,
 				 "entry limit: %u mappings, dma_entry_limit allows no more",
 				 iommu->nr_mappings);
-		pr_warn_ratelimited("%s[%d]: the container has %u mappings, dma_entry_limit allows no more\n",
-				    current->comm, task_tgid_nr(current), iommu->nr_mappings);
+		pr_warn_ratelimited("%*pE[%d]: the container has %u mappings, dma_entry_limit allows no more\n",
+				    caller_length(), current->comm, task_tgid_nr(current),
+				    iommu->nr_mappings);
 		return -ENOSPC;
 	}
 	if (!iova_set_covers(&iommu->ranges, range.start, range.last)) {

@@ -39,6 +39,7 @@
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <uapi/linux/vfio.h>
@@ -431,5 +432,11 @@ void mappings_add_up(const struct list_head *list, struct mappings_sum *sum);
 /* attach.c */
 int type1_attach(void *instance, struct iommu_group *iommu_group);
 void type1_detach(void *instance, struct iommu_group *iommu_group);
+
+/* Of the caller's name, which may be any bytes: for "%*pE". */
+static inline int caller_length(void)
+{
+	return strnlen(current->comm, sizeof(current->comm));
+}
 
 #endif
