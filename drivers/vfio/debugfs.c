@@ -10,8 +10,8 @@
  * none, and nobody notices.
  *
  * To take a file away is to wait for those who read it. So a reader waits for no lock under which
- * that is done, and the lock order in vfio.h has a place for it. (Root's own memory is written by the
- * kernel meanwhile: root can make that last.)
+ * that is done, and the lock order in vfio.h has a place for it. (Root's memory is written
+ * meanwhile: root can make that last.)
  */
 #include <linux/debugfs.h>
 #include <linux/export.h>

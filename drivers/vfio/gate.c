@@ -57,7 +57,7 @@ void vfio_gate_exit(struct vfio_gate *gate)
  */
 bool vfio_gate_enter(struct vfio_gate *gate)
 {
-	/* Who is in vain would be counted all the same, and whoever closes waits for a sum of none. */
+	/* Whoever tries in vain is counted for a moment, and the closer waits for a sum of none. */
 	return !READ_ONCE(gate->closing) && percpu_down_read_trylock(&gate->inside);
 }
 

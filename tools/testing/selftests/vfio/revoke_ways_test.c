@@ -148,7 +148,7 @@ TEST_F(vfs, are_switched_off)
 }
 
 /*
- * Many VFs are not asked one after the other: the users of all have the same time. Nobody new comes,
+ * Many VFs are not asked one after the other: all users have the same time. Nobody new comes,
  * who would have had none.
  */
 TEST_F(vfs, are_asked_together)
