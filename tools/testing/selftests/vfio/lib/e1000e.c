@@ -4,10 +4,13 @@
  * software through ICS, and routed to any of five MSI-X vectors by IVAR.
  *
  * After an interrupt the card's timer for throttling runs. QEMU stops by an assertion when it ends
- * and the kind of interrupt is another one by then, so e1000e_stop() comes before each change.
+ * and the kind of interrupt is another one by then, so e1000e_stop() comes before each change. And
+ * QEMU never forgets that the timer once held a vector back: from then on it sends each interrupt of
+ * that vector a second time, until it is started anew. So e1000e_raise() lets the timer end first.
  */
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "vfio.h"
 
@@ -18,6 +21,8 @@
 #define E1000E_IVAR	0x00e4		/* four bits for each cause: valid and vector */
 #define E1000E_RXQ0	0x00100000U
 #define E1000E_VALID	8U
+
+#define E1000E_THROTTLE_US	2000	/* 128, and QEMU may be late */
 
 /* Turns decoding and bus mastering on, and all causes but ours off. */
 int e1000e_start(const struct client *c)
@@ -36,6 +41,7 @@ int e1000e_route(const struct client *c, unsigned int vector)
 
 int e1000e_raise(const struct client *c)
 {
+	usleep(E1000E_THROTTLE_US);
 	return bar_write32(c, 0, E1000E_ICS, E1000E_RXQ0);
 }
 
