@@ -23,7 +23,15 @@
 static struct dentry *root;
 static struct dentry *containers;
 
-static struct dentry *folder_create(const char *name, struct dentry *parent)
+/**
+ * vfio_debugfs_folder_add - make a folder that is root's alone
+ * @name: of the new one
+ * @parent: of the old one, which may be an error; NULL: debugfs itself
+ *
+ * Context: process context; may sleep.
+ * Return: the folder, which goes with @parent, or an ERR_PTR that debugfs takes for one.
+ */
+struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent)
 {
 	struct dentry *folder = debugfs_create_dir(name, parent);
 
@@ -32,6 +40,7 @@ static struct dentry *folder_create(const char *name, struct dentry *parent)
 		d_inode(folder)->i_mode = S_IFDIR | 0700;
 	return folder;
 }
+EXPORT_SYMBOL_NS_GPL(vfio_debugfs_folder_add, VFIO_NS);
 
 /**
  * vfio_debugfs_container_add - make the folder of a container
@@ -56,23 +65,9 @@ struct dentry *vfio_debugfs_container_add(u64 number)
 		dput(old);
 		return ERR_PTR(-EEXIST);
 	}
-	return folder_create(name, containers);
+	return vfio_debugfs_folder_add(name, containers);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_debugfs_container_add, VFIO_NS);
-
-/**
- * vfio_debugfs_folder_add - make a folder in another
- * @name: of the new one
- * @parent: of the old one, which may be an error
- *
- * Context: process context; may sleep.
- * Return: the folder, which goes with @parent, or an ERR_PTR that debugfs takes for one.
- */
-struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent)
-{
-	return folder_create(name, parent);
-}
-EXPORT_SYMBOL_NS_GPL(vfio_debugfs_folder_add, VFIO_NS);
 
 /**
  * vfio_debugfs_device_add - make the folder of a device, and what its driver has for it
@@ -84,7 +79,7 @@ void vfio_debugfs_device_add(struct vfio_device *device)
 {
 	if (!device->ops->debugfs)
 		return;
-	device->debugfs = folder_create(dev_name(device->dev), root);
+	device->debugfs = vfio_debugfs_folder_add(dev_name(device->dev), root);
 	device->ops->debugfs(device, device->debugfs);
 }
 
@@ -102,8 +97,8 @@ void vfio_debugfs_device_remove(struct vfio_device *device)
 
 void vfio_debugfs_init(void)
 {
-	root = folder_create("vfio", NULL);
-	containers = folder_create("containers", root);
+	root = vfio_debugfs_folder_add("vfio", NULL);
+	containers = vfio_debugfs_folder_add("containers", root);
 }
 
 void vfio_debugfs_exit(void)

@@ -29,9 +29,9 @@
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
  * viability.c's trying (mutex; device_lock is tried for under it), group->view_lock (spinlock),
- * vfio_reason.lock (spinlock), device->files_lock, vfio-pci's pfs_lock, aliases_lock and late_lock
- * (spinlock), and group->devices_lock (mutex; the match operation of devices runs under it, and
- * device->files_lock and pfs_lock are taken).
+ * vfio_reason.lock (spinlock), device->files_lock, vfio-pci's pfs_lock (the request operation of
+ * VFs runs under it), aliases_lock and late_lock (spinlock), and group->devices_lock (mutex; the
+ * match operation of devices runs under it, and device->files_lock and pfs_lock are taken).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error: there memory_lock is only tried for. (A device that

@@ -195,8 +195,10 @@ static bool msi_within(const struct vfio_pci_device *vpci, const struct vfio_irq
 {
 	u32 i;
 
+	if (vpci->msi.msix)
+		return true;
 	for (i = 0; i < request->count; i++) {
-		if (!vpci->msi.msix && request->start + i >= vpci->msi.nr_vectors && eventfds[i])
+		if (eventfds[i] && request->start + i >= vpci->msi.nr_vectors)
 			return false;
 	}
 	return true;

@@ -21,7 +21,7 @@
 
 #define TOKEN_OPTION	"vf_token="
 
-/* Guards the list of PFs, their tokens and the numbers of their open VFs. A leaf. */
+/* Guards the lists of PFs and of their VFs, their tokens and the numbers of open VFs. A leaf. */
 static DEFINE_MUTEX(pfs_lock);
 static LIST_HEAD(pfs);
 

@@ -58,8 +58,8 @@ static void *mappings_next(struct seq_file *seq, void *at, loff_t *pos)
 	struct type1_iommu *iommu = seq->private;
 	struct type1_mapping *mapping = at;
 
-	/* Behind what was told, even if another begins there when the next piece is read. */
 	cond_resched();
+	/* Behind what was told, even if another begins there when the next piece is read. */
 	*pos = at == SEQ_START_TOKEN ? 1 : iova_to_pos(mapping->last) + 1;
 	return mapping_at(iommu, *pos);
 }
@@ -261,8 +261,8 @@ void type1_debugfs_add(struct type1_iommu *iommu)
 }
 
 /**
- * type1_debugfs_remove - take a container's folder away
- * @iommu: nobody sees it from here on
+ * type1_debugfs_remove - take a container's folder away, if it still has one
+ * @iommu: without groups
  *
  * Context: process context; waits for readers, who take iommu->lock.
  */

@@ -405,8 +405,8 @@ static void complain_memlock(struct type1_iommu *iommu, u64 start, u64 last)
 			 rlimit(RLIMIT_MEMLOCK), last - start + 1);
 	pr_warn_ratelimited("%*pE[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
 			    caller_length(), current->comm, task_tgid_nr(current),
-			    rlimit(RLIMIT_MEMLOCK),
-			    last - start + 1, start, current->mm->locked_vm << PAGE_SHIFT);
+			    rlimit(RLIMIT_MEMLOCK), last - start + 1, start,
+			    current->mm->locked_vm << PAGE_SHIFT);
 }
 
 /* A chunk into the log. What the log does not take, the pinner has. */
@@ -828,8 +828,7 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
 				 mapping->start, mapping->last, gap.start, gap.last);
 		pr_info_ratelimited("%*pE[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
 				    caller_length(), current->comm, task_tgid_nr(current),
-				    mapping->start,
-				    mapping->last, gap.start, gap.last);
+				    mapping->start, mapping->last, gap.start, gap.last);
 		return -EINVAL;
 	}
 	return 0;

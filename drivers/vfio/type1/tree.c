@@ -107,8 +107,7 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
 			 range->start, range->last, gap.start, gap.last);
 	pr_info_ratelimited("%*pE[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
 			    caller_length(), current->comm, task_tgid_nr(current),
-			    range->start, range->last,
-			    gap.start, gap.last);
+			    range->start, range->last, gap.start, gap.last);
 }
 
 /**

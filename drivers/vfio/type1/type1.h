@@ -278,7 +278,7 @@ struct type1_mapping {
  * struct type1_iommu - the backend's instance in a container
  * @container: the container's number; immutable
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
- * @debugfs: its folder there; immutable
+ * @debugfs: its folder there; goes with the last group
  * @reason: where to note why an ioctl or a group is refused; the container's
  * @domains_lock: see the top
  * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
