@@ -81,14 +81,14 @@ TEST_F(calls, small_pages)
 	const size_t size = 16 * PAGE;
 
 	ASSERT_OK(memory_touched(&self->m, ANONYMOUS, size, NULL));
-	calls_reset();
+	trace_reset();
 	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
 	EXPECT_CALLS(1, "pin_user_pages_fast");
 	EXPECT_CALLS(1, "iommu_map_sg");
 	EXPECT_CALLS(0, "iommu_map");
 	EXPECT_NO_QUESTION();
 
-	calls_reset();
+	trace_reset();
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 	EXPECT_ONE_UNMAP();
 }
@@ -100,14 +100,14 @@ TEST_F(calls, hugetlb)
 	const size_t size = count * HUGE;
 
 	ASSERT_OK(memory_touched(&self->m, HUGETLB, size, NULL));
-	calls_reset();
+	trace_reset();
 	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
 	EXPECT_CALLS(count, "pin_user_pages");
 	EXPECT_CALLS(0, "pin_user_pages_fast");
 	EXPECT_CALLS(1, "iommu_map_sg");
 	EXPECT_NO_QUESTION();
 
-	calls_reset();
+	trace_reset();
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 	EXPECT_CALLS(count, "unpin_user_page_range_dirty_lock");
 	EXPECT_ONE_UNMAP();
@@ -120,7 +120,7 @@ TEST_F(calls, adjacent_mappings)
 	for (int i = 0; i < ADJACENT; i++)
 		ASSERT_OK(dma_map_rw(self->c.container, self->m.at + i * PAGE, IOVA + i * PAGE,
 				     PAGE));
-	calls_reset();
+	trace_reset();
 	EXPECT_EQ((long long)(ADJACENT * PAGE),
 		  dma_unmap(self->c.container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
 	EXPECT_ONE_UNMAP();
@@ -136,13 +136,13 @@ TEST_F(calls, bar)
 		return;
 	ASSERT_OK(config_command(&self->bar, PCI_COMMAND_MEMORY, 0));
 	ASSERT_OK(memory_open(&self->m, BAR, size, &self->bar));
-	calls_reset();
+	trace_reset();
 	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
 	EXPECT_CALLS(1, "iommu_map");
 	EXPECT_CALLS(0, "iommu_map_sg");
 	EXPECT_NO_QUESTION();
 
-	calls_reset();
+	trace_reset();
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 	EXPECT_CALLS(0, "unpin_user_page_range_dirty_lock");
 	EXPECT_ONE_UNMAP();

@@ -165,7 +165,7 @@ TEST_F(kvm, coherency)
 	EXPECT_OK(kvm_del(self->vfio, self->c.group));
 	EXPECT_EQ(calls_made(BYPASSES), calls_made(BYPASSES_NO_MORE));
 
-	calls_reset();
+	trace_reset();
 	ASSERT_OK(group_set_container(self->c.group, self->c.container));
 	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 	EXPECT_OK(kvm_add(self->vfio, self->c.group));

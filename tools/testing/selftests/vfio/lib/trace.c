@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The events of the system "vfio", in a trace of our own: what others trace is not disturbed.
+ * Events, those of the system "vfio" and probes, in a trace of our own: what others trace is not
+ * disturbed. A program has one at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,35 +14,32 @@
 
 #include "vfio.h"
 
-#define TRACING		"/sys/kernel/tracing"
-#define INSTANCE	TRACING "/instances/vfio_trace"
-
 /* Makes the trace, with all events off. */
 int trace_open(void)
 {
 	if (access(TRACING "/instances", F_OK) &&
 	    mount("tracefs", TRACING, "tracefs", 0, NULL))
 		return -1;
-	rmdir(INSTANCE);
-	return mkdir(INSTANCE, 0700);
+	rmdir(TRACE_INSTANCE);
+	return mkdir(TRACE_INSTANCE, 0700);
 }
 
 void trace_close(void)
 {
-	file_write(INSTANCE "/events/enable", "0");
-	rmdir(INSTANCE);
+	file_write(TRACE_INSTANCE "/events/enable", "0");
+	rmdir(TRACE_INSTANCE);
 }
 
 /* Listens to events of the modules, or does not any more. */
 int trace_listen(bool on)
 {
-	return file_write(INSTANCE "/events/vfio/enable", on ? "1" : "0");
+	return file_write(TRACE_INSTANCE "/events/vfio/enable", on ? "1" : "0");
 }
 
 /* Forgets what was recorded. */
 void trace_reset(void)
 {
-	int fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	int fd = open(TRACE_INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	fd_close(&fd);
 }
@@ -52,7 +50,7 @@ void trace_reset(void)
  */
 int trace_get(const char *event, const char *part, int nth, char *text, size_t size)
 {
-	FILE *trace = fopen(INSTANCE "/trace", "re");
+	FILE *trace = fopen(TRACE_INSTANCE "/trace", "re");
 	char line[512], mark[80];
 	int count = 0;
 
@@ -75,7 +73,7 @@ int trace_get(const char *event, const char *part, int nth, char *text, size_t s
 /* How many events of any name were recorded, -1 if nobody knows. */
 int trace_count(void)
 {
-	FILE *trace = fopen(INSTANCE "/trace", "re");
+	FILE *trace = fopen(TRACE_INSTANCE "/trace", "re");
 	char line[512];
 	int count = 0;
 

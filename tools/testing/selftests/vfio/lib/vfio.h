@@ -234,11 +234,12 @@ long long fdinfo_number(int fd, const char *key);
 /* calls.c */
 int calls_open(const char * const *functions, size_t count);
 bool calls_known(const char *function);
-void calls_reset(void);
 int calls_made(const char *function);
 void calls_close(void);
 
-/* trace.c: the events of the modules under test */
+/* trace.c: events of the modules under test, and probes */
+#define TRACING		"/sys/kernel/tracing"
+#define TRACE_INSTANCE	TRACING "/instances/vfio_trace"
 int trace_open(void);
 void trace_close(void);
 int trace_listen(bool on);
