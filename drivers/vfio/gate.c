@@ -10,7 +10,8 @@
  * Nobody waits for the user inside: user memory is read before and written after, since a user can
  * make a page fault last for ever. What a visitor waits for is other visitors and the hardware, so
  * closing ends within the time of the longest reset (a minute, where a function does not answer).
- * (vfio-pci's VGA region is the exception: its visitor waits for a turn at the arbiter.)
+ * Where a driver must wait for others, as for a turn at the VGA arbiter, its hurry operation ends
+ * that before the gate closes.
  *
  * Entering and leaving cost one step of a processor's own counter each. Those who enter never wait:
  * they only try, and fail for good once the gate is closed. It stays locked then, which nobody

@@ -173,6 +173,8 @@ static void take(struct vfio_device *device)
 
 	reach(device, VFIO_REVOKE_TAKEN);
 	vfio_device_files_shut(device);
+	if (device->ops->hurry)
+		device->ops->hurry(device);
 	vfio_gate_close(&device->gate);
 	reach(device, VFIO_REVOKE_SHUT);
 	vfio_device_unmap_all(device);

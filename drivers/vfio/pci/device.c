@@ -556,6 +556,7 @@ static int device_init(struct vfio_device *device)
 	mutex_init(&vpci->config_lock);
 	mutex_init(&vpci->aliases_lock);
 	init_rwsem(&vpci->memory_lock);
+	vfio_pci_vga_init(vpci);
 	vfio_pci_ioeventfds_init(vpci);
 	vfio_pci_errors_init(vpci);
 	mutex_init(&vpci->irq_lock);
@@ -596,6 +597,11 @@ static void device_request(struct vfio_device *device, unsigned int count)
 	}
 }
 
+static void device_hurry(struct vfio_device *device)
+{
+	vfio_pci_vga_hurry(to_vfio_pci(device));
+}
+
 const struct vfio_device_ops vfio_pci_device_ops = {
 	.init = device_init,
 	.open_device = device_open,
@@ -606,6 +612,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.mmap = device_mmap,
 	.fault = device_fault,
 	.request = device_request,
+	.hurry = device_hurry,
 	.match = device_match,
 	.fdinfo = vfio_pci_fdinfo,
 	.debugfs = vfio_pci_debugfs,

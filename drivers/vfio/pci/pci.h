@@ -201,6 +201,9 @@ struct vfio_pci_sriov {
  * @rom_size: bar.c: bytes of the ROM region, 0 without a valid ROM; open state
  * @rom_valid: bar.c: bytes of it that are an image, the rest reads 0xff; open state
  * @has_vga: vga.c: the user has the VGA region (parameter disable_vga, latched at probe)
+ * @vga_lock: guards @vga_waiters and @vga_hurried; a leaf
+ * @vga_waiters: vga.c: tasks that wait for their turn at the arbiter
+ * @vga_hurried: vga.c: nobody is to wait there any more; set once
  * @ioeventfds_lock: guards @ioeventfds and @nr_ioeventfds
  * @ioeventfds: ioeventfd.c: writes that an eventfd makes
  * @nr_ioeventfds: their number
@@ -248,6 +251,9 @@ struct vfio_pci_device {
 	u64 rom_size;
 	size_t rom_valid;
 	bool has_vga;
+	spinlock_t vga_lock;		/* the two below */
+	struct list_head vga_waiters;
+	bool vga_hurried;
 	struct mutex ioeventfds_lock;	/* the two below */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -416,11 +422,13 @@ void vfio_pci_aliases_close(struct vfio_pci_device *vpci);
 
 /* vga.c: the region ends behind the memory window */
 #define VFIO_PCI_VGA_SIZE	0xc0000
+void vfio_pci_vga_init(struct vfio_pci_device *vpci);
 int vfio_pci_vga_probe(struct vfio_pci_device *vpci, bool region);
 void vfio_pci_vga_remove(struct vfio_pci_device *vpci);
 ssize_t vfio_pci_vga_clip(const struct vfio_pci_device *vpci, size_t count, u64 offset);
 int vfio_pci_vga_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset);
 int vfio_pci_vga_write(struct vfio_pci_device *vpci, const u8 *buf, size_t count, u64 offset);
+void vfio_pci_vga_hurry(struct vfio_pci_device *vpci);
 
 /* mmap.c */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma);

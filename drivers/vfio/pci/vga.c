@@ -6,6 +6,9 @@
  * device at a time: each piece of read() and write() has its turn. The region is laid out like the
  * processor's address space: ports at 0x3b0 and 0x3c0, memory from 0xa0000 on.
  *
+ * Who waits for a turn waits for another program, perhaps for ever, so a device that is taken back
+ * does not wait for him: his wait ends as by a signal.
+ *
  * A device of ours is a client of the arbiter, which then knows that it may be asked to answer
  * there at any time, unless the parameter disable_vga was set; then it can give that up where
  * nothing below its bridge needs it.
@@ -72,6 +75,18 @@ static unsigned int vga_decodes(struct pci_dev *pdev, bool single)
 	if (single || vpci->has_vga || pci_is_root_bus(pdev->bus) || vga_has_company(pdev))
 		return normal | legacy;
 	return normal;
+}
+
+/**
+ * vfio_pci_vga_init - nobody waits
+ * @vpci: the device, being made
+ *
+ * Context: any.
+ */
+void vfio_pci_vga_init(struct vfio_pci_device *vpci)
+{
+	spin_lock_init(&vpci->vga_lock);
+	INIT_LIST_HEAD(&vpci->vga_waiters);
 }
 
 /**
@@ -150,6 +165,62 @@ static void vga_touch(const struct vga_window *window, void __iomem *io,
 		vfio_pci_io_write(&span, turn->offset - window->start, turn->from, turn->count);
 }
 
+/* ---- turns ---- */
+
+/**
+ * struct vga_waiter - a task that waits for its turn
+ * @node: in vga_waiters
+ * @task: itself
+ */
+struct vga_waiter {
+	struct list_head node;
+	struct task_struct *task;
+};
+
+static bool waiter_enter(struct vfio_pci_device *vpci, struct vga_waiter *waiter)
+{
+	bool late;
+
+	spin_lock(&vpci->vga_lock);
+	late = vpci->vga_hurried;
+	if (!late)
+		list_add(&waiter->node, &vpci->vga_waiters);
+	spin_unlock(&vpci->vga_lock);
+	return !late;
+}
+
+/* Whether he was to stop waiting. */
+static bool waiter_leave(struct vfio_pci_device *vpci, struct vga_waiter *waiter)
+{
+	bool hurried;
+
+	spin_lock(&vpci->vga_lock);
+	list_del(&waiter->node);
+	hurried = vpci->vga_hurried;
+	spin_unlock(&vpci->vga_lock);
+	return hurried;
+}
+
+/* A pending signal, of the kind that has no number, is all that ends a wait for the arbiter. */
+static void waiter_stop(struct vga_waiter *waiter)
+{
+	set_tsk_thread_flag(waiter->task, TIF_NOTIFY_SIGNAL);
+	wake_up_process(waiter->task);
+}
+
+static int vga_wait_for_turn(struct vfio_pci_device *vpci, unsigned int resource)
+{
+	struct vga_waiter waiter = { .task = current };
+	bool hurried;
+	int ret;
+
+	if (!waiter_enter(vpci, &waiter))
+		return -ENODEV;
+	ret = vga_get_interruptible(vpci->pdev, resource);
+	hurried = waiter_leave(vpci, &waiter);
+	return ret && hurried ? -ENODEV : ret;
+}
+
 /*
  * A turn and memory_lock. The arbiter may make us wait for whoever has the turn, so the lock comes
  * after it, and is only tried for, so that nobody waits for a reset of ours.
@@ -159,7 +230,7 @@ static int vga_enter(struct vfio_pci_device *vpci, const struct vga_window *wind
 	int ret;
 
 	for (;;) {
-		ret = vga_get_interruptible(vpci->pdev, window->resource);
+		ret = vga_wait_for_turn(vpci, window->resource);
 		if (ret || down_read_trylock(&vpci->memory_lock))
 			return ret;
 		vga_put(vpci->pdev, window->resource);
@@ -239,7 +310,8 @@ ssize_t vfio_pci_vga_clip(const struct vfio_pci_device *vpci, size_t count, u64 
  * @offset: in the region, as vfio_pci_vga_clip() allowed
  *
  * Context: process context; waits for the arbiter, then takes memory_lock.
- * Return: 0; -EIO if the function is not in D0; -ERESTARTSYS if a signal ends the wait; -ENOMEM.
+ * Return: 0; -EIO if the function is not in D0; -ERESTARTSYS if a signal ends the wait; -ENODEV if
+ * the device is taken back; -ENOMEM.
  */
 int vfio_pci_vga_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset)
 {
@@ -263,4 +335,21 @@ int vfio_pci_vga_write(struct vfio_pci_device *vpci, const u8 *buf, size_t count
 	const struct vga_turn turn = { .offset = offset, .count = count, .from = buf };
 
 	return vga_access(vpci, &turn);
+}
+
+/**
+ * vfio_pci_vga_hurry - nobody waits for a turn at the arbiter from here on
+ * @vpci: the device, being taken back
+ *
+ * Context: process context.
+ */
+void vfio_pci_vga_hurry(struct vfio_pci_device *vpci)
+{
+	struct vga_waiter *waiter;
+
+	spin_lock(&vpci->vga_lock);
+	vpci->vga_hurried = true;
+	list_for_each_entry(waiter, &vpci->vga_waiters, node)
+		waiter_stop(waiter);
+	spin_unlock(&vpci->vga_lock);
 }

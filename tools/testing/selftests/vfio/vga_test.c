@@ -199,6 +199,79 @@ TEST_F(vga, turns)
 	close(arbiter);
 }
 
+/* A turn that another program holds for another device, which no one waits for without end. */
+static int arbiter_hold(const struct pci_func *func)
+{
+	int arbiter = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
+	char line[64];
+
+	snprintf(line, sizeof(line), "target PCI:%s", func->bdf);
+	if (arbiter >= 0 && (write(arbiter, line, strlen(line)) < 0 ||
+			     write(arbiter, "lock io", 7) < 0))
+		fd_close(&arbiter);
+	return arbiter;
+}
+
+/* What one read of a port ends with: its value, or a negative errno. */
+static void *port_reader(void *data)
+{
+	int value = port_read(data, MISC_READ);
+
+	return (void *)(intptr_t)(value < 0 ? -errno : value);
+}
+
+FIXTURE(waiting)
+{
+	struct client c;
+	int arbiter;
+	pthread_t reader;
+};
+
+FIXTURE_SETUP(waiting)
+{
+	struct pci_func other;
+
+	self->arbiter = -1;
+	if (!open_or_skip(_metadata, &self->c, VGA, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, 0));
+	if (pci_find(VGA, 1, &other))
+		SKIP(return, "one VGA device only");
+	self->arbiter = arbiter_hold(&other);
+	if (self->arbiter < 0)
+		SKIP(return, "no /dev/vga_arbiter");
+	ASSERT_EQ(0, pthread_create(&self->reader, NULL, port_reader, &self->c));
+	usleep(QUIET_MS * 1000);
+	ASSERT_EQ(EBUSY, pthread_tryjoin_np(self->reader, NULL));
+}
+
+FIXTURE_TEARDOWN(waiting)
+{
+	fd_close(&self->arbiter);
+	client_close(&self->c);
+}
+
+/* The reader has the turn when the other lets it go. */
+TEST_F(waiting, has_its_turn)
+{
+	void *result;
+
+	fd_close(&self->arbiter);
+	ASSERT_EQ(0, pthread_join(self->reader, &result));
+	EXPECT_LE(0, (long)(intptr_t)result);
+}
+
+/* Taking the device back does not wait with the reader, who is told that it is gone. */
+TEST_F(waiting, is_not_waited_for)
+{
+	void *result;
+
+	EXPECT_OK(take_back(&self->c.func));
+	ASSERT_EQ(0, pthread_join(self->reader, &result));
+	EXPECT_EQ(-ENODEV, (long)(intptr_t)result);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
 /* Binding and unbinding joins and leaves the arbiter each time. */
 TEST_F(vga, rebind)
 {
@@ -229,5 +302,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { VGA, EDU };
 
+	log_announce("Device is taken back|No device request channel");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }
