@@ -5,8 +5,9 @@
  *
  * After an interrupt the card's timer for throttling runs. QEMU stops by an assertion when it ends
  * and the kind of interrupt is another one by then, so e1000e_stop() comes before each change. And
- * QEMU never forgets that the timer once held a vector back: from then on it sends each interrupt of
- * that vector a second time, until it is started anew. So e1000e_raise() lets the timer end first.
+ * QEMU never forgets that the timer once held a vector back: from then on it sends each interrupt
+ * of that vector a second time, until it is started anew. So e1000e_raise() lets the timer end
+ * first.
  */
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
