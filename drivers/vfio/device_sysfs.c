@@ -3,8 +3,9 @@
  * What one can see and set of a device: the attributes of /sys/…/vfio-dev/vfioX.
  *
  *   holders		a line for each fd that has the device: PID and command of its opener
- *   revoke_after_ms	how long unbinding waits for them: milliseconds, -1 for ever. Starts as the
- *			module parameter of this name says. May be written while an unbind waits
+ *   revoke_after_ms	how long unbinding waits for them: milliseconds, -1 for ever. Until it is
+ *			written, it follows the module parameter of this name. May be written while
+ *			an unbind waits
  *
  * Nobody here waits for the device's lock, which an unbind holds.
  */

@@ -20,18 +20,21 @@
  *   config_lock		vfio-pci: what the user sees of config space
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
- *   late_lock			type1: charges to drop later (spinlock; only tries for mmap_lock)
+ *   type1's late_lock		charges to drop later (spinlock; only tries for mmap_lock)
  *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region; only tries for memory_lock
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
+ * Below all of these, with something inside: group->devices_lock (mutex), which guards a group's
+ * list of devices. The match operation of devices runs under it, and vfio-pci's pfs_lock and
+ * device->files_lock are taken inside. The request operation of VFs runs under pfs_lock.
+ * viability.c's trying (mutex) only tries for device_lock.
+ *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * viability.c's trying (mutex; device_lock is tried for under it), group->view_lock (spinlock),
- * vfio_reason.lock (spinlock), device->files_lock, vfio-pci's pfs_lock (the request operation of
- * VFs runs under it), aliases_lock and late_lock (spinlock), and group->devices_lock (mutex; the
- * match operation of devices runs under it, and device->files_lock and pfs_lock are taken).
+ * group->view_lock and vfio_reason.lock (spinlocks), device->files_lock, and vfio-pci's
+ * aliases_lock, late_lock and vga_lock (the latter two spinlocks).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error: there memory_lock is only tried for. (A device that
