@@ -14,7 +14,53 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 
 /* Until 6.5 one could ask for the mappings of the pages as well. */
 #ifdef COMPAT_HAS_GUP_VMAS
+#include <linux/backing-dev.h>
+#include <linux/fs.h>
 #define pin_user_pages(start, nr, flags, pages) pin_user_pages(start, nr, flags, pages, NULL)
+
+/*
+ * Does a filesystem or a disk want to know when this page, which is pinned, is written to? What is
+ * no anonymous memory has a mapping, which may go while we look.
+ */
+static inline bool page_is_tracked(struct page *page)
+{
+	struct address_space *mapping;
+	struct inode *inode;
+	bool tracked = false;
+
+	rcu_read_lock();
+	mapping = READ_ONCE(compound_head(page)->mapping);
+	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
+		inode = mapping->host;
+		tracked = inode && (S_ISBLK(inode->i_mode) ||
+				    inode->i_sb->s_bdi != &noop_backing_dev_info);
+	}
+	rcu_read_unlock();
+	return tracked;
+}
+
+/*
+ * Since 6.5 such pages are not pinned for a long time to be written to: nobody would learn of what
+ * a device writes, and who unpins them may have to wait for whoever serves the filesystem.
+ */
+static inline int pin_untracked_pages_fast(unsigned long start, int nr, unsigned int flags,
+					   struct page **pages)
+{
+	int pinned = pin_user_pages_fast(start, nr, flags, pages);
+	int good;
+
+	if (pinned <= 0 || !(flags & FOLL_WRITE))
+		return pinned;
+	for (good = 0; good < pinned; good++) {
+		if (page_is_tracked(pages[good]))
+			break;
+	}
+	unpin_user_pages(pages + good, pinned - good);
+	return good ? : -EFAULT;
+}
+
+#define pin_user_pages_fast(start, nr, flags, pages) \
+	pin_untracked_pages_fast(start, nr, flags, pages)
 #endif
 
 /* Matters on arm64 only, since 6.9. */

@@ -4,9 +4,11 @@
  * in the container: devices see its bytes, an unmap takes it away from them, and a map that is
  * refused leaves nothing behind.
  */
+#include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/mman.h>
 #include <linux/pci_regs.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "lib/check.h"
@@ -278,6 +280,67 @@ TEST(gigantic_pages)
 	}
 	client_close(&c);
 	munmap(at, size);
+}
+
+/* Memory of a file or a disk that the kernel writes back. */
+static void check_tracked(struct __test_metadata *_metadata, const struct client *c, int fd)
+{
+	long pins = pins_held();
+	char *shared, *copy;
+
+	shared = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, shared);
+	copy = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, copy);
+	shared[PAGE] = 1;
+
+	EXPECT_ERRNO(EFAULT, dma_map_rw(c->container, shared, IOVA, 4 * PAGE));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(pins));
+	EXPECT_OK(dma_map(c->container, VFIO_DMA_MAP_FLAG_READ, shared, IOVA, 4 * PAGE));
+	EXPECT_OK(dma_map_rw(c->container, copy, IOVA + 4 * PAGE, 4 * PAGE));
+	EXPECT_EQ((long long)(8 * PAGE), dma_unmap(c->container, 0, IOVA, 8 * PAGE));
+	munmap(copy, 4 * PAGE);
+	munmap(shared, 4 * PAGE);
+}
+
+/*
+ * What a filesystem writes back is not mapped to be written to, since 6.5: it would not learn of
+ * it. Devices may read it, and a process may give them its own copy.
+ */
+TEST(written_back_file)
+{
+	struct client c;
+	int fd;
+
+	if (system("f=/tmp/tracked && mkdir -p $f && truncate -s 1M $f.img && "
+		   "mke2fs -q -t ext2 $f.img && modprobe -a loop ext4 && "
+		   "mount -o loop $f.img $f"))
+		SKIP(return, "no ext2 on a loop device");
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	fd = open("/tmp/tracked/file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, 4 * PAGE));
+	check_tracked(_metadata, &c, fd);
+	close(fd);
+	client_close(&c);
+	EXPECT_EQ(0, system("umount /tmp/tracked"));
+}
+
+TEST(written_back_disk)
+{
+	struct client c;
+	int fd;
+
+	fd = open("/dev/nvme0n1", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "no /dev/nvme0n1");
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	check_tracked(_metadata, &c, fd);
+	close(fd);
+	client_close(&c);
 }
 
 int main(int argc, char **argv)

@@ -750,7 +750,7 @@ static void host_uses(struct __test_metadata *_metadata, const struct pci_func *
 }
 
 /* The unbind ends, the user sees it, and the host's driver can have the device at once. */
-TEST_F(busy, is_taken)
+TEST_F_TIMEOUT(busy, is_taken, 3600)
 {
 	static const int times_ms[] = { 0, 500, -1 };
 	const char *rounds = getenv("REVOKE_ROUNDS");
