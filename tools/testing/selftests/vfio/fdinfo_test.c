@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -219,6 +220,23 @@ TEST_F(fdinfo, blockers)
 	EXPECT_EQ(1, fdinfo_number(other.group, "vfio-group-viable"));
 out:
 	client_close(&other);
+}
+
+/* Who looks at a process sees what the fd is; at the machine's addresses, who has them. */
+TEST_F(fdinfo, device_is_seen)
+{
+	char path[64], target[64] = "";
+	struct client nic;
+
+	if (!open_or_skip(_metadata, &nic, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", nic.device);
+	ASSERT_LT(0, readlink(path, target, sizeof(target) - 1));
+	EXPECT_STREQ("anon_inode:[vfio-device]", target);
+	EXPECT_EQ(0, system("grep -q ' : vfio$' /proc/iomem"));
+	EXPECT_EQ(0, system("grep -q ' : vfio$' /proc/ioports"));
+	client_close(&nic);
+	EXPECT_NE(0, system("grep -q ' : vfio$' /proc/iomem"));
 }
 
 /* A device: its name, which kind of interrupt is set up, and the vectors with an eventfd. */

@@ -310,13 +310,18 @@ static void check_tracked(struct __test_metadata *_metadata, const struct client
  */
 TEST(written_back_file)
 {
+	static const char * const steps[] = {
+		"mkdir -p /tmp/tracked", "truncate -s 1M /tmp/tracked.img",
+		"mke2fs -q -t ext2 /tmp/tracked.img", "modprobe -a loop ext4",
+		"mount -o loop /tmp/tracked.img /tmp/tracked",
+	};
 	struct client c;
 	int fd;
 
-	if (system("f=/tmp/tracked && mkdir -p $f && truncate -s 1M $f.img && "
-		   "mke2fs -q -t ext2 $f.img && modprobe -a loop ext4 && "
-		   "mount -o loop $f.img $f"))
-		SKIP(return, "no ext2 on a loop device");
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (system(steps[i]))
+			SKIP(return, "failed: %s", steps[i]);
+	}
 	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	fd = open("/tmp/tracked/file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
