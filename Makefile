@@ -17,11 +17,13 @@ BUILD ?= $(CURDIR)/build
 MIRROR := $(BUILD)/$(KVER)
 MODULES_DIR := $(INSTALL_MOD_PATH)/lib/modules/$(KVER)
 KO := vfio/vfio.ko vfio/type1/vfio_iommu_type1.ko vfio/pci/vfio-pci.ko
+# The one place that has the version, of the packages and of all that is in them.
+VFIO_VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' $(CURDIR)/debian/changelog)
 # demo and check name a kernel of Debian's unless the caller does.
 CHOSEN := $(if $(filter command% environment%,$(origin KVER)),$(KVER))
 
 # BTF would need the kernel's vmlinux, which no headers package has.
-KBUILD := $(MAKE) -C $(KDIR) M=$(MIRROR) CONFIG_DEBUG_INFO_BTF_MODULES=
+KBUILD := $(MAKE) -C $(KDIR) M=$(MIRROR) VFIO_VERSION=$(VFIO_VERSION) CONFIG_DEBUG_INFO_BTF_MODULES=
 
 export BUILD
 

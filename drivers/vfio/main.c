@@ -64,7 +64,7 @@ module_exit(vfio_exit);
 MODULE_DESCRIPTION("VFIO: devices for user space, safely");
 MODULE_AUTHOR("The VFIO Standalone maintainers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(VFIO_VERSION);
 MODULE_ALIAS_MISCDEV(VFIO_MINOR);
 MODULE_ALIAS("devname:vfio/vfio");
 MODULE_SOFTDEP("post: vfio_iommu_type1");

@@ -264,5 +264,5 @@ module_exit(vfio_pci_exit);
 MODULE_DESCRIPTION("VFIO: PCI functions for user space");
 MODULE_AUTHOR("The VFIO Standalone maintainers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(VFIO_VERSION);
 MODULE_IMPORT_NS(VFIO_NS);

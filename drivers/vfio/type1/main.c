@@ -400,5 +400,5 @@ module_exit(type1_exit);
 MODULE_DESCRIPTION("VFIO: memory of users for devices behind an IOMMU");
 MODULE_AUTHOR("The VFIO Standalone maintainers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(VFIO_VERSION);
 MODULE_IMPORT_NS(VFIO_NS);
