@@ -148,13 +148,15 @@ DEFINE_SHOW_ATTRIBUTE(domains);
 /**
  * struct run_counts - a count of runs, a piece at a time
  * @range: IOVAs to be looked at
- * @passed: runs of the mapping at its start that were counted
+ * @serial: the mapping that @at is in; 0: none
+ * @at: behind the runs of it that were counted
  * @memory: runs of memory, by the logarithm of their pages
  * @lent: runs that are, or were, lent
  */
 struct run_counts {
 	struct iova_range range;
-	unsigned long passed;
+	unsigned long serial;
+	struct pinlog_cursor at;
 	unsigned long memory[RUN_ORDERS];
 	unsigned long lent[RUN_ORDERS];
 };
@@ -163,14 +165,11 @@ struct run_counts {
 static unsigned int count_log(struct run_counts *counts, const struct pinlog *log,
 			      unsigned int most)
 {
-	struct pinlog_cursor at = {};
 	struct pin_run run;
 
-	pinlog_skip(log, &at, counts->passed);
-	for (; most && pinlog_next(log, &at, &run); most--) {
+	for (; most && pinlog_next(log, &counts->at, &run); most--) {
 		unsigned int order = min(ilog2(run.pages), RUN_ORDERS - 1);
 
-		counts->passed++;
 		if (run_is_memory(&run))
 			counts->memory[order]++;
 		else
@@ -190,8 +189,10 @@ static bool count_piece(struct type1_iommu *iommu, struct run_counts *counts)
 	for (mapping = mapping_first(iommu, &counts->range); mapping;
 	     mapping = mapping_next(mapping, &counts->range)) {
 		/* Another than the one that the last piece ended in? */
-		if (mapping->start > counts->range.start)
-			counts->passed = 0;
+		if (mapping->serial != counts->serial) {
+			counts->serial = mapping->serial;
+			counts->at = (struct pinlog_cursor){};
+		}
 		counts->range.start = max(counts->range.start, mapping->start);
 		if (mapping->state == MAPPING_LIVE)
 			left = count_log(counts, &mapping->log, left);
@@ -199,7 +200,6 @@ static bool count_piece(struct type1_iommu *iommu, struct run_counts *counts)
 			return true;
 		/* A mapping counts as a run, so that many without any do not take long. */
 		left--;
-		counts->passed = 0;
 		if (mapping->last == counts->range.last)
 			return false;
 		counts->range.start = mapping->last + 1;

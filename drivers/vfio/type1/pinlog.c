@@ -150,25 +150,6 @@ int pinlog_add(struct pinlog *log, const struct pin_run *run)
 }
 
 /**
- * pinlog_skip - go on from a later run
- * @log: the log, which does not grow
- * @at: before the first run
- * @runs: how many to pass; more than there are leads to the end
- *
- * Context: any.
- */
-void pinlog_skip(const struct pinlog *log, struct pinlog_cursor *at, unsigned long runs)
-{
-	at->chunk = log->first;
-	while (at->chunk && at->chunk->next && runs >= at->chunk->nr) {
-		runs -= at->chunk->nr;
-		at->chunk = at->chunk->next;
-	}
-	if (at->chunk)
-		at->index = min_t(unsigned long, runs, at->chunk->nr);
-}
-
-/**
  * pinlog_next - read a run
  * @log: the log
  * @at: where to read; moves behind the run

@@ -167,6 +167,7 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 	}
 	rb_add(&mapping->node, &iommu->mappings, mapping_less);
 	iommu->nr_mappings++;
+	mapping->serial = ++iommu->last_serial;
 	return 0;
 }
 

@@ -245,6 +245,7 @@ enum mapping_state {
  * @node: in type1_iommu.mappings; guarded by its lock
  * @state: guarded by the lock of type1_iommu; says who owns the members without another word
  * @claimed: in the list of the ioctl that takes it away
+ * @serial: no other mapping of the container ever has it; immutable
  * @start: first IOVA; immutable
  * @last: last IOVA; immutable
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE; immutable
@@ -261,6 +262,7 @@ struct type1_mapping {
 	struct rb_node node;
 	enum mapping_state state;
 	struct list_head claimed;
+	unsigned long serial;
 	u64 start;
 	u64 last;
 	int prot;
@@ -292,6 +294,7 @@ struct type1_mapping {
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
+ * @last_serial: that of the mapping that came last
  * @nr_vaddr_invalid: mappings whose vaddr is not valid
  * @dirty_tracking: between START and STOP
  * @changes: counts mappings that left a state other than MAPPING_LIVE
@@ -313,6 +316,7 @@ struct type1_iommu {
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
 	unsigned int nr_mappings;
+	unsigned long last_serial;
 	unsigned int nr_vaddr_invalid;
 	bool dirty_tracking;
 	unsigned long changes;
@@ -376,7 +380,6 @@ void unpin_run(const struct pin_run *run, bool dirty);
 void pinlog_init(struct pinlog *log, unsigned long limit);
 void pinlog_free(struct pinlog *log);
 int pinlog_add(struct pinlog *log, const struct pin_run *run);
-void pinlog_skip(const struct pinlog *log, struct pinlog_cursor *at, unsigned long runs);
 bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run);
 void pinlog_withdraw(const struct pinlog_cursor *at);
 
