@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "vfioctl.h"
 
@@ -149,31 +148,34 @@ static void check_secure_boot(struct finding *finding)
 		judge(finding, GOOD, "off, modules need no signature", NULL);
 }
 
-/* Is there a file of ours for the running kernel that is not what is loaded? */
-static bool installed(void)
-{
-	struct utsname name;
-
-	uname(&name);
-	return tree_has("/lib/modules/%s/updates/dkms/vfio.ko", name.release) ||
-	       tree_has("/lib/modules/%s/updates/dkms/vfio.ko.xz", name.release) ||
-	       tree_has("/lib/modules/%s/updates/vfio.ko", name.release);
-}
-
+/* Is what is loaded what is installed, all of it? */
 static void check_modules(struct finding *finding)
 {
+	static const char load_anew[] =
+		"modprobe -r vfio-pci vfio_iommu_type1 vfio; modprobe vfio-pci";
+	char installed[NAME_SIZE];
+	bool ours = module_installed(installed, sizeof(installed));
+	struct text strangers = {};
 	struct module module;
 
 	module_load(&module);
 	text_add(&finding->is, "%s%s%s", flavour_name(module.flavour), module.version[0] ? " " : "",
 		 module.version);
 	if (module.flavour == VFIO_STANDALONE)
+		module_strangers(&module, &strangers);
+	if (strangers.length) {
+		judge(finding, NOTE, strangers.bytes, load_anew);
+	} else if (module.flavour == VFIO_STANDALONE &&
+		   (!installed[0] || !strcmp(installed, module.version))) {
 		finding->verdict = GOOD;
-	else if (installed())
-		judge(finding, NOTE, " loaded, standalone installed",
-		      "modprobe -r vfio-pci vfio_iommu_type1 vfio; modprobe vfio-pci");
-	else
+	} else if (ours) {
+		text_add(&finding->is, " loaded, standalone %s%sinstalled", installed,
+			 installed[0] ? " " : "");
+		judge(finding, NOTE, "", load_anew);
+	} else {
 		judge(finding, NOTE, " loaded", "the package vfio-dkms has the standalone modules");
+	}
+	text_free(&strangers);
 }
 
 static void check_noiommu(struct finding *finding)

@@ -4,7 +4,15 @@
  * has a device, or the distribution's own.
  */
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
 #include "vfioctl.h"
+
+/* Where .modinfo is in a module's file. */
+#define MODULE_BYTES (4 << 20)
 
 void module_load(struct module *module)
 {
@@ -25,6 +33,54 @@ const char *flavour_name(enum flavour flavour)
 	};
 
 	return names[flavour];
+}
+
+/* The version that a module's file says it is; empty where it does not, or is compressed. */
+static void file_version(const char *path, char *version, size_t size)
+{
+	static const char mark[] = "\0version=";
+	unsigned char *bytes = calloc(1, MODULE_BYTES + 1);
+	size_t length = bytes ? tree_bytes(bytes, MODULE_BYTES, path) : 0;
+	const char *found = memmem(bytes, length, mark, sizeof(mark) - 1);
+
+	if (found)
+		snprintf(version, size, "%s", found + sizeof(mark) - 1);
+	free(bytes);
+}
+
+/* Is there a file of ours for the running kernel, and of which version, as far as it says? */
+bool module_installed(char *version, size_t size)
+{
+	static const char * const files[] = { "dkms/vfio.ko", "dkms/vfio.ko.xz", "vfio.ko" };
+	struct utsname name;
+	size_t i;
+
+	version[0] = '\0';
+	uname(&name);
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "/lib/modules/%s/updates/%s", name.release, files[i]);
+		if (tree_has("%s", path)) {
+			file_version(path, version, size);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The other modules that are loaded in another version than vfio, "vfio_pci 0.2" each. */
+void module_strangers(const struct module *module, struct text *strangers)
+{
+	static const char * const others[] = { "vfio_iommu_type1", "vfio_pci" };
+	char version[NAME_SIZE];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		if (tree_line(version, sizeof(version), "/sys/module/%s/version", others[i]) &&
+		    strcmp(version, module->version))
+			text_add(strangers, ", %s %s", others[i], version);
+	}
 }
 
 bool module_parameter_is_on(const char *module, const char *parameter)

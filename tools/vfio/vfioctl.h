@@ -101,6 +101,8 @@ struct module {
 
 void module_load(struct module *module);
 const char *flavour_name(enum flavour flavour);
+bool module_installed(char *version, size_t size);
+void module_strangers(const struct module *module, struct text *strangers);
 bool module_parameter_is_on(const char *module, const char *parameter);
 
 /* ---- holder.c: processes that have something open. */
