@@ -323,7 +323,24 @@ TEST_F(trace, off)
 	munmap(memory, 4 * PAGE);
 }
 
-/* Addresses of the kernel begin with these digits. */
+/* A value in the kernel's half of the addresses, with four or five levels of page tables. */
+static bool has_kernel_address(const char *text)
+{
+	char *end;
+
+	while ((text = strchr(text, '='))) {
+		text++;
+		if (*text == '-')
+			continue;
+		if (strtoull(text, NULL, 0) >> 56 == 0xff)
+			return true;
+		if (strtoull(text, &end, 16) >> 56 == 0xff && end - text == 16)
+			return true;
+	}
+	return false;
+}
+
+/* No event has an address of the kernel, however it is written. */
 TEST_F(trace, no_kernel_address)
 {
 	static const char * const events[] = {
@@ -339,8 +356,7 @@ TEST_F(trace, no_kernel_address)
 	client_close(&self->c);
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
 		EXPECT_EVENTS(1, events[i], "");
-		EXPECT_EVENTS(0, events[i], "=0xffff");
-		EXPECT_EVENTS(0, events[i], "=ffff");
+		EXPECT_FALSE(has_kernel_address(self->text)) TH_LOG("%s", self->text);
 	}
 	munmap(memory, 4 * PAGE);
 }
