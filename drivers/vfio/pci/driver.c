@@ -246,6 +246,7 @@ static int __init vfio_pci_init(void)
 		vfio_pci_sriov_exit();
 		return ret;
 	}
+	vfio_pci_config_debug_init();
 	ids_add();
 	if (disable_denylist)
 		pr_warn("the denylist is not in force\n");
@@ -254,6 +255,7 @@ static int __init vfio_pci_init(void)
 
 static void __exit vfio_pci_exit(void)
 {
+	vfio_pci_config_debug_exit();
 	pci_unregister_driver(&vfio_pci_driver);
 	vfio_pci_sriov_exit();
 }

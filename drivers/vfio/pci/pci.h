@@ -411,6 +411,15 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 		       unsigned int width, u64 data);
 
+/* config_debug.c */
+#ifdef VFIO_DEBUG
+void vfio_pci_config_debug_init(void);
+void vfio_pci_config_debug_exit(void);
+#else
+static inline void vfio_pci_config_debug_init(void) { }
+static inline void vfio_pci_config_debug_exit(void) { }
+#endif
+
 /* config_sysfs.c */
 extern const struct attribute_group *vfio_pci_config_groups[];
 

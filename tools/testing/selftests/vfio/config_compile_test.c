@@ -5,12 +5,18 @@
  * random. Needs no device. VFIO_CONFIG_IMAGES says how many random ones; the arrays are exactly as
  * large as the module's, so that a program built with -fsanitize=address,undefined sees a step
  * beside them.
+ *
+ * A debug build of the module compiles what it is told to (config_debug.c). It gets the same config
+ * spaces then, and must come to the same result without a report by the kernel.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef __u8 u8;
 typedef __u16 u16;
@@ -52,9 +58,20 @@ const struct vfio_pci_config_hook vfio_pci_af_hook = { .offset = PCI_AF_CTRL };
 
 /* ---- devices ---- */
 
-static u32 image_read(void *context, u16 pos)
+/* One that answers from one or two images of its config space, in turn. */
+struct invention {
+	const u8 *images;
+	unsigned int nr_images;
+	u16 size;
+	unsigned int reads;
+};
+
+static u32 invention_read(void *context, u16 pos)
 {
-	return vfio_pci_get_le32((u8 *)context + pos);
+	struct invention *device = context;
+	unsigned int image = device->reads++ % device->nr_images;
+
+	return vfio_pci_get_le32(device->images + image * device->size + pos);
 }
 
 static void put32(u8 *image, u16 pos, u32 value)
@@ -107,17 +124,56 @@ static void config_free(struct vfio_pci_config *config)
 	free(config->instances);
 }
 
-static void config_compile(struct vfio_pci_config *config, u8 *image)
+/* ---- the module in the kernel ---- */
+
+#define MODULE_FILE "/sys/kernel/debug/vfio-pci/config_compile"
+
+/* fd: of MODULE_FILE, -1 without it. agrees: it made of the last config space what we did. */
+static struct {
+	int fd;
+	bool agrees;
+} module = { .fd = -1, .agrees = true };
+
+static bool module_makes(const struct invention *device, const struct vfio_pci_config *config)
 {
-	const struct vfio_pci_config_source source = { .read = image_read, .context = image };
+	const u8 *arrays[] = { config->shadow, config->virt, config->write, config->owner };
+	ssize_t length = device->nr_images * device->size;
+	u8 result[ARRAY_SIZE(arrays) * SPACE];
+
+	if (pwrite(module.fd, device->images, length, 0) != length ||
+	    pread(module.fd, result, sizeof(result), 0) !=
+	    (ssize_t)ARRAY_SIZE(arrays) * device->size)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(arrays); i++)
+		if (memcmp(result + i * device->size, arrays[i], device->size))
+			return false;
+	return true;
+}
+
+static void compile_images(struct vfio_pci_config *config, const u8 *images, int nr_images)
+{
+	struct invention device = {
+		.images = images,
+		.nr_images = nr_images,
+		.size = config->size,
+	};
+	const struct vfio_pci_config_source source = { .read = invention_read, .context = &device };
 
 	vfio_pci_config_compile(config, &source);
+	if (module.fd >= 0)
+		module.agrees = module_makes(&device, config);
+}
+
+static void config_compile(struct vfio_pci_config *config, const u8 *image)
+{
+	compile_images(config, image, 1);
 }
 
 FIXTURE_SETUP(compile)
 {
-	self->image = bytes_new(SPACE);
-	memset(self->image, 0, SPACE);
+	/* A second one for a device that has two. */
+	self->image = bytes_new(2 * SPACE);
+	memset(self->image, 0, 2 * SPACE);
 	put32(self->image, PCI_COMMAND, (u32)PCI_STATUS_CAP_LIST << 16);
 	self->image[PCI_CAPABILITY_LIST] = 0x40;
 	config_new(&self->config, SPACE);
@@ -229,6 +285,12 @@ static bool lists_ok(const struct vfio_pci_config *config)
 	return true;
 }
 
+static bool module_ok(const struct vfio_pci_config *config)
+{
+	(void)config;
+	return module.agrees;
+}
+
 static bool sane(const struct vfio_pci_config *config)
 {
 	static const struct {
@@ -239,6 +301,7 @@ static bool sane(const struct vfio_pci_config *config)
 		{ "owners", owners_ok },
 		{ "hooks", hooks_ok },
 		{ "lists", lists_ok },
+		{ "the module comes to the same", module_ok },
 	};
 	bool all = true;
 
@@ -493,7 +556,9 @@ static unsigned long random_count(void)
 {
 	const char *text = getenv("VFIO_CONFIG_IMAGES");
 
-	return text ? strtoul(text, NULL, 0) : 20000;
+	if (text)
+		return strtoul(text, NULL, 0);
+	return module.fd < 0 ? 20000 : 1000;
 }
 
 TEST_F_TIMEOUT(compile, random, 3600)
@@ -504,8 +569,14 @@ TEST_F_TIMEOUT(compile, random, 3600)
 
 	config_new(&small, PCI_CFG_SPACE_SIZE);
 	random_state = 0x9e3779b97f4a7c15;
-	TH_LOG("%lu images, seed 0x%llx", count, (unsigned long long)random_state);
+	TH_LOG("%lu images%s, seed 0x%llx", count, module.fd < 0 ? "" : ", in the module too",
+	       (unsigned long long)random_state);
 	for (i = 0; i < count; i++) {
+		random_image(self->image + SPACE);
+		/* One that says something else each other time */
+		compile_images(&self->config, self->image, 2);
+		ASSERT_TRUE(sane(&self->config));
+
 		random_image(self->image);
 		config_compile(&self->config, self->image);
 		ASSERT_TRUE(sane(&self->config));
@@ -513,7 +584,7 @@ TEST_F_TIMEOUT(compile, random, 3600)
 
 		config_compile(&small, self->image);
 		ASSERT_TRUE(sane(&small));
-		/* A device that says something else each time */
+		/* One that says something else each time */
 		vfio_pci_config_compile(&self->config, &noise);
 		ASSERT_TRUE(sane(&self->config));
 	}
@@ -521,4 +592,34 @@ TEST_F_TIMEOUT(compile, random, 3600)
 	config_free(&small);
 }
 
-TEST_HARNESS_MAIN
+/* What the module takes: one or two images of either size, and nothing before the first. */
+TEST_F(compile, module)
+{
+	static const size_t wrong[] = { 1, 255, 257, 511, 513, 768, 4095, 4097, 8191, 3 * SPACE };
+	u8 bytes[3 * SPACE] = { };
+	int fd;
+
+	if (module.fd < 0)
+		SKIP(return, "no debug build of the module");
+	fd = open(MODULE_FILE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, pread(fd, bytes, sizeof(bytes), 0));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(-1, pwrite(fd, bytes, wrong[i], 0));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	for (size_t size = PCI_CFG_SPACE_SIZE; size <= SPACE; size *= SPACE / PCI_CFG_SPACE_SIZE) {
+		for (size_t images = 1; images <= 2; images++) {
+			EXPECT_EQ((ssize_t)(images * size), pwrite(fd, bytes, images * size, 0));
+			EXPECT_EQ(0, pread(fd, bytes, 1, 4 * size));
+			EXPECT_EQ(1, pread(fd, bytes, 1, 4 * size - 1));
+		}
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	module.fd = open(MODULE_FILE, O_RDWR | O_CLOEXEC);
+	return test_harness_run(argc, argv);
+}
