@@ -192,8 +192,11 @@ static void msi_begin(struct vfio_pci_device *vpci, u16 base,
 		      struct vfio_pci_config_access *access)
 {
 	u32 old = vfio_pci_get_le32(vpci->config.shadow + base);
-	u16 flags = msi_limit(vpci, access_merge(access, old) >> 16);
+	u16 flags = access_merge(access, old) >> 16;
 
+	/* How many are offered takes no write. */
+	flags = (flags & ~PCI_MSI_FLAGS_QMASK) | (old >> 16 & PCI_MSI_FLAGS_QMASK);
+	flags = msi_limit(vpci, flags);
 	access->value = (access->value & 0xffff) | (u32)flags << 16;
 }
 
