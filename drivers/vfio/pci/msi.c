@@ -161,13 +161,21 @@ static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 	return ret;
 }
 
+/*
+ * All vectors of MSI have one message in the device, and the kernel makes it 0 when the first of them
+ * loses its handler: the others would be lost, and the device would write to the user's memory at 0.
+ */
 static void vector_stop(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {
+	struct msi_msg message;
 	u16 command;
 
 	vector_unpair(vector);
 	command = vfio_pci_decode_begin(vpci);
+	get_cached_msi_msg(vector->irq, &message);
 	free_irq(vector->irq, vector);
+	if (!vpci->msi.msix && vpci->msi.nr_vectors > 1)
+		pci_write_msi_msg(vector->irq, &message);
 	vfio_pci_decode_end(vpci, command);
 }
 
