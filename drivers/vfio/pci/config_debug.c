@@ -26,7 +26,7 @@
  * @size: bytes of @result
  */
 struct trial {
-	struct mutex lock;
+	struct mutex lock; /* the two below */
 	u8 *result;
 	size_t size;
 };
@@ -105,7 +105,8 @@ static ssize_t trial_write(struct file *file, const char __user *buffer, size_t 
 {
 	struct trial *trial = file->private_data;
 	struct invention device = {
-		.size = count < PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_SIZE : PCI_CFG_SPACE_EXP_SIZE,
+		.size = count < PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_SIZE :
+							 PCI_CFG_SPACE_EXP_SIZE,
 	};
 	u8 *images, *result;
 

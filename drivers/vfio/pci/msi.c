@@ -162,8 +162,9 @@ static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 }
 
 /*
- * All vectors of MSI have one message in the device, and the kernel makes it 0 when the first of them
- * loses its handler: the others would be lost, and the device would write to the user's memory at 0.
+ * All vectors of MSI have one message in the device, and the kernel makes it 0 when the first of
+ * them loses its handler: the others would be lost, and the device would write to the user's memory
+ * at 0.
  */
 static void vector_stop(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Registers of config space whose writes do something (drivers/vfio/pci/config_hooks.c), built into
- * this program, for those that no device of the test bed has: vital product data, advanced features,
- * a payload that sets a floor to read requests. Needs no device: what the hooks call is here and
- * remembers it.
+ * this program, for those that no device of the test bed has: vital product data, advanced
+ * features, a payload that sets a floor to read requests. Needs no device: what the hooks call is
+ * here and remembers it.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -16,8 +16,8 @@
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
-typedef int pci_power_t;
 
+#define pci_power_t		int
 #define __force
 #define READ_ONCE(x)		(x)
 #define PCI_POSSIBLE_ERROR(x)	((x) == (__typeof__(x))~0)
