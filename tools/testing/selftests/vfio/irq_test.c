@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Interrupts on eventfds: what GET_IRQ_INFO promises, what SET_IRQS takes and refuses, and whether
- * what a device raises arrives. Two devices interrupt at will: edu by INTx and MSI, e1000e by MSI-X
- * too.
+ * what a device raises arrives. Three devices interrupt at will: edu by INTx and MSI, e1000e by
+ * MSI-X too, and an xHCI by several messages of MSI.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -68,6 +68,39 @@ FIXTURE_TEARDOWN(e1000e)
 {
 	e1000e_stop(&self->c);
 	client_close(&self->c);
+}
+
+FIXTURE(xhci)
+{
+	struct client c;
+	__s32 events[XHCI_MESSAGES];
+};
+
+FIXTURE_SETUP(xhci)
+{
+	if (!open_or_skip(_metadata, &self->c, XHCI, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(xhci_start(&self->c));
+	for (int i = 0; i < XHCI_MESSAGES; i++)
+		self->events[i] = event_new();
+}
+
+FIXTURE_TEARDOWN(xhci)
+{
+	client_close(&self->c);
+}
+
+/* Has the xHCI send one of @count messages; whether its eventfd, and no other, was signalled. */
+static bool message_arrives(const struct client *c, const __s32 *events, int count, int message)
+{
+	bool right;
+
+	if (xhci_raise(c, message))
+		return false;
+	right = event_wait(events[message], PATIENCE_MS) == 1;
+	for (int i = 0; i < count; i++)
+		right = right && !event_wait(events[i], 0);
+	return right;
 }
 
 /* Raises one vector of the card and says whether its eventfd, and no other, was signalled. */
@@ -463,6 +496,107 @@ TEST_F(edu, msi_mask)
 	EXPECT_ERRNO(ENOTTY, irq_none(self->c.device, UNMASK, MSI, 0, 1));
 }
 
+/* ---- several messages of MSI ---- */
+
+/* As many as the capability offers; all at once (NORESIZE), and these cannot be masked. */
+TEST_F(xhci, info)
+{
+	__u32 cap = config_find_cap(&self->c, PCI_CAP_ID_MSI), flags;
+	struct vfio_irq_info info;
+
+	ASSERT_NE(0, cap);
+	ASSERT_OK(irq_info(self->c.device, MSI, &info));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	flags = config_read(&self->c, cap + PCI_MSI_FLAGS, 2);
+	EXPECT_EQ(1U << ((flags & PCI_MSI_FLAGS_QMASK) >> 1), info.count);
+	EXPECT_EQ(XHCI_MESSAGES, info.count);
+}
+
+/* With one, two, four and all of them: each message arrives on the eventfd of its own. */
+TEST_F(xhci, messages)
+{
+	static const int counts[] = { 1, 2, 4, XHCI_MESSAGES };
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		ASSERT_OK(irq_events(self->c.device, MSI, 0, counts[i], self->events));
+		for (int message = 0; message < counts[i]; message++) {
+			EXPECT_TRUE(message_arrives(&self->c, self->events, counts[i], message))
+				TH_LOG("message %d of %d", message, counts[i]);
+		}
+		ASSERT_OK(irq_disable(self->c.device, MSI));
+	}
+}
+
+/* Software fires them too: by NONE a range, by BOOL those with a 1. */
+TEST_F(xhci, loop_back)
+{
+	const __u8 chosen[] = { 1, 0, 1 };
+
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 4, self->events));
+	ASSERT_OK(irq_none(self->c.device, TRIGGER, MSI, 1, 2));
+	ASSERT_OK(irq_set(self->c.device, BOOL | TRIGGER, MSI, 1, 3, chosen, sizeof(chosen)));
+	EXPECT_EQ(0, event_wait(self->events[0], 0));
+	EXPECT_EQ(2, event_wait(self->events[1], 0));
+	EXPECT_EQ(1, event_wait(self->events[2], 0));
+	EXPECT_EQ(1, event_wait(self->events[3], 0));
+}
+
+/* Messages cannot be added later: EINVAL, and those that there are go on with their eventfds. */
+TEST_F(xhci, refused_range)
+{
+	int device = self->c.device;
+	__s32 *others = self->events + 8;
+	__s32 nothing = -1;
+
+	ASSERT_OK(irq_events(device, MSI, 0, 2, self->events));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSI, 0, 4, others));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSI, 1, 2, others));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSI, 2, 1, others));
+	EXPECT_ERRNO(EINVAL, irq_events(device, MSI, XHCI_MESSAGES, 1, others));
+	for (int message = 0; message < 2; message++)
+		EXPECT_TRUE(message_arrives(&self->c, self->events, 2, message));
+	/* What has none can lose it. */
+	EXPECT_OK(irq_events(device, MSI, 2, 1, &nothing));
+	/* Within what there are, eventfds come and go. */
+	ASSERT_OK(irq_events(device, MSI, 0, 1, &nothing));
+	ASSERT_OK(xhci_raise(&self->c, 0));
+	EXPECT_EQ(0, event_wait(self->events[0], QUIET_MS));
+	EXPECT_TRUE(message_arrives(&self->c, self->events, 2, 1));
+	ASSERT_OK(irq_events(device, MSI, 0, 1, others));
+	ASSERT_OK(xhci_raise(&self->c, 0));
+	EXPECT_EQ(1, event_wait(others[0], PATIENCE_MS));
+}
+
+/* Config space enables as many as there are, a power of two, and no more; hardware has its own. */
+TEST_F(xhci, config_space)
+{
+	__u32 flags = config_find_cap(&self->c, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS;
+	static const struct {
+		int set_up;
+		__u32 written, read;	/* logarithms */
+	} rows[] = {
+		{ 1, 0, 0 }, { 1, 1, 0 }, { 1, 7, 0 },
+		{ 2, 0, 0 }, { 2, 1, 1 }, { 2, 2, 1 },
+		{ 4, 1, 1 }, { 4, 2, 2 }, { 4, 5, 2 },
+		{ XHCI_MESSAGES, 4, 4 }, { XHCI_MESSAGES, 5, 4 }, { XHCI_MESSAGES, 7, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		__u32 value, hardware;
+
+		ASSERT_OK(irq_events(self->c.device, MSI, 0, rows[i].set_up, self->events));
+		EXPECT_OK(config_write(&self->c, flags, 2,
+				       PCI_MSI_FLAGS_ENABLE | rows[i].written << 4));
+		value = config_read(&self->c, flags, 2);
+		EXPECT_TRUE(value & PCI_MSI_FLAGS_ENABLE);
+		EXPECT_EQ(rows[i].read, (value & PCI_MSI_FLAGS_QSIZE) >> 4)
+			TH_LOG("row %zu", i);
+		ASSERT_OK(pci_config_read(&self->c.func, flags, 2, &hardware));
+		EXPECT_EQ(rows[i].set_up, 1 << ((hardware & PCI_MSI_FLAGS_QSIZE) >> 4));
+		ASSERT_OK(irq_disable(self->c.device, MSI));
+	}
+}
+
 /* What each index answers to what it cannot do while nothing is set up, and while it is. */
 TEST_F(e1000e, table_of_errors)
 {
@@ -796,7 +930,7 @@ TEST_F_TIMEOUT(edu, intx_soak, 3600)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, E1000E };
+	static const enum test_device needs[] = { EDU, E1000E, XHCI };
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -31,6 +31,7 @@ static const struct {
 	[IVSHMEM]	= { "ivshmem",		0x1af4, 0x1110 },
 	[E1000]		= { "e1000",		0x8086, 0x100e },
 	[VGA]		= { "VGA",		0x1234, 0x1111 },
+	[XHCI]		= { "xHCI",		0x1033, 0x0194 },
 };
 
 #define MAX_TAKEN 16

@@ -40,6 +40,7 @@ enum test_device {
 	IVSHMEM,	/* a large BAR that is memory, of 1 GiB if possible */
 	E1000,		/* two functions behind a bridge: one group */
 	VGA,		/* VGA behind a root port; a prefetchable BAR, a ROM */
+	XHCI,		/* 16 messages of MSI at will */
 	TEST_DEVICES
 };
 
@@ -270,6 +271,11 @@ int e1000e_route(const struct client *c, unsigned int vector);
 int e1000e_raise(const struct client *c);
 int e1000e_lower(const struct client *c);
 int e1000e_stop(const struct client *c);
+
+/* xhci.c: a USB host controller, as a source of several messages of MSI */
+#define XHCI_MESSAGES		16
+int xhci_start(const struct client *c);
+int xhci_raise(const struct client *c, unsigned int message);
 
 /* monitor.c: QEMU's monitor, where the machine is one of ours */
 int monitor_say(const char *command, char *answer, size_t size);
