@@ -558,7 +558,7 @@ static unsigned long random_count(void)
 
 	if (text)
 		return strtoul(text, NULL, 0);
-	return module.fd < 0 ? 20000 : 1000;
+	return module.fd < 0 ? 10000 : 1000;
 }
 
 TEST_F_TIMEOUT(compile, random, 3600)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -336,6 +337,70 @@ TEST_F(ioeventfd, limit)
 	EXPECT_ERRNO(ENOSPC, ioeventfd(&self->c, size, EDU_LIVENESS, 500, self->event));
 }
 
+#define NVME_CC		0x14		/* configuration of the controller: 0 by a reset */
+#define NVME_SIZES	0x00460000	/* of entries of queues; not enabled */
+#define LATE_ROUNDS	50
+
+/* Resets once; @done when it is over. */
+struct resetter {
+	pthread_t thread;
+	int device;
+	bool done;
+};
+
+static void *reset_once(void *data)
+{
+	struct resetter *resetter = data;
+	int ret = ioctl(resetter->device, VFIO_DEVICE_RESET);
+
+	__atomic_store_n(&resetter->done, true, __ATOMIC_RELEASE);
+	return ret ? resetter : NULL;
+}
+
+/* Signals while a reset goes on; whether what it writes came after that. */
+static bool late_write_comes(const struct client *c, __s32 event)
+{
+	struct resetter resetter = { .device = c->device };
+	void *failed = &resetter;
+	bool during;
+
+	if (bar_write32(c, 0, NVME_CC, 0) ||
+	    pthread_create(&resetter.thread, NULL, reset_once, &resetter))
+		return false;
+	usleep(20000);
+	during = !signal_event(event) && !__atomic_load_n(&resetter.done, __ATOMIC_ACQUIRE);
+	pthread_join(resetter.thread, &failed);
+	if (failed || !during)
+		return false;
+	for (int tries = 0; tries < QUIET_MS; tries++) {
+		if (bar_read32(c, 0, NVME_CC) == NVME_SIZES)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/*
+ * A device that is being reset cannot be written to: the write waits, and whoever signals does not.
+ * A round in which the signal came too early, and the reset undid its write, shows nothing.
+ */
+TEST(ioeventfd_late)
+{
+	__s32 event = event_new();
+	struct client c;
+	int rounds = 0;
+
+	if (!open_or_skip(_metadata, &c, NVME, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(ioeventfd_at(&c, 0, NVME_CC, VFIO_DEVICE_IOEVENTFD_32, NVME_SIZES, event));
+	while (rounds < LATE_ROUNDS && !late_write_comes(&c, event))
+		rounds++;
+	EXPECT_GT(LATE_ROUNDS, rounds);
+	client_close(&c);
+	close(event);
+}
+
 /* The MSI-X table is not written for anybody: EINVAL. */
 TEST_F(ioeventfd, msix_table)
 {
@@ -371,7 +436,7 @@ TEST_F(ioeventfd, close)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU, E1000E, IVSHMEM };
+	static const enum test_device needs[] = { EDU, NVME, E1000E, IVSHMEM };
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }
