@@ -164,19 +164,28 @@ static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 /*
  * All vectors of MSI have one message in the device, and the kernel makes it 0 when the first of
  * them loses its handler: the others would be lost, and the device would write to the user's memory
- * at 0.
+ * at 0. A few accesses to config space later it is back. (The message of one vector alone stays 0:
+ * without remapping the old one may name a vector of the processor that is another's by then.)
  */
+static void handler_free(const struct vfio_pci_device *vpci, struct msi_vector *vector)
+{
+	bool shared = !vpci->msi.msix && vpci->msi.nr_vectors > 1 && !vector->index;
+	struct msi_msg message;
+
+	if (shared)
+		get_cached_msi_msg(vector->irq, &message);
+	free_irq(vector->irq, vector);
+	if (shared)
+		pci_write_msi_msg(vector->irq, &message);
+}
+
 static void vector_stop(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {
-	struct msi_msg message;
 	u16 command;
 
 	vector_unpair(vector);
 	command = vfio_pci_decode_begin(vpci);
-	get_cached_msi_msg(vector->irq, &message);
-	free_irq(vector->irq, vector);
-	if (!vpci->msi.msix && vpci->msi.nr_vectors > 1)
-		pci_write_msi_msg(vector->irq, &message);
+	handler_free(vpci, vector);
 	vfio_pci_decode_end(vpci, command);
 }
 
