@@ -15,6 +15,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "config_invention.h"
 #include "pci.h"
 
 #define NR_ARRAYS 4
@@ -30,28 +31,6 @@ struct trial {
 	u8 *result;
 	size_t size;
 };
-
-/**
- * struct invention - a device that is not there
- * @images: of its config space
- * @nr_images: 1 or 2
- * @size: bytes of each
- * @reads: how often it was asked
- */
-struct invention {
-	const u8 *images;
-	unsigned int nr_images;
-	u16 size;
-	unsigned int reads;
-};
-
-static u32 invention_dword(void *context, u16 pos)
-{
-	struct invention *device = context;
-	unsigned int image = device->reads++ % device->nr_images;
-
-	return vfio_pci_get_le32(device->images + image * device->size + pos);
-}
 
 /* Each array is an allocation of its own, of no byte more than it needs. */
 static bool arrays_new(struct vfio_pci_config *config)
@@ -79,7 +58,7 @@ static void arrays_free(const struct vfio_pci_config *config)
 static u8 *compile(struct invention *device)
 {
 	const struct vfio_pci_config_source source = {
-		.read = invention_dword,
+		.read = invention_read,
 		.context = device,
 	};
 	struct vfio_pci_config config = { .size = device->size };

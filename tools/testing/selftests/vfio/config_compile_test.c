@@ -43,6 +43,7 @@ static inline u32 DIV_ROUND_UP(u32 n, u32 d)
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #include "../../../../drivers/vfio/pci/config_map.c"
 #include "../../../../drivers/vfio/pci/config_caps.c"
+#include "../../../../drivers/vfio/pci/config_invention.h"
 #include "../../../../drivers/vfio/pci/config_ecaps.c"
 #pragma GCC diagnostic pop
 
@@ -57,22 +58,6 @@ const struct vfio_pci_config_hook vfio_pci_af_hook = { .offset = PCI_AF_CTRL };
 #define SPACE PCI_CFG_SPACE_EXP_SIZE
 
 /* ---- devices ---- */
-
-/* One that answers from one or two images of its config space, in turn. */
-struct invention {
-	const u8 *images;
-	unsigned int nr_images;
-	u16 size;
-	unsigned int reads;
-};
-
-static u32 invention_read(void *context, u16 pos)
-{
-	struct invention *device = context;
-	unsigned int image = device->reads++ % device->nr_images;
-
-	return vfio_pci_get_le32(device->images + image * device->size + pos);
-}
 
 static void put32(u8 *image, u16 pos, u32 value)
 {
