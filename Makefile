@@ -17,8 +17,7 @@ BUILD ?= $(CURDIR)/build
 MIRROR := $(BUILD)/$(KVER)
 MODULES_DIR := $(INSTALL_MOD_PATH)/lib/modules/$(KVER)
 KO := vfio/vfio.ko vfio/type1/vfio_iommu_type1.ko vfio/pci/vfio-pci.ko
-# The one place that has the version, of the packages and of all that is in them.
-VFIO_VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' $(CURDIR)/debian/changelog)
+include debian/version.mk
 # demo and check name a kernel of Debian's unless the caller does.
 CHOSEN := $(if $(filter command% environment%,$(origin KVER)),$(KVER))
 
