@@ -268,6 +268,19 @@ static int ioeventfd_at(const struct client *c, __u32 index, __u64 at, __u32 siz
 	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
 }
 
+/* What is read of a BAR when it has become @want, or after so many milliseconds. */
+static __u32 bar_read_until(const struct client *c, __u32 index, __u64 at, __u32 want,
+			    int milliseconds)
+{
+	__u32 value = bar_read32(c, index, at);
+
+	for (int tries = 0; value != want && tries < milliseconds; tries++) {
+		usleep(1000);
+		value = bar_read32(c, index, at);
+	}
+	return value;
+}
+
 /* Each width writes as many bytes as it says, and leaves its neighbours. */
 TEST(ioeventfd_widths)
 {
@@ -306,7 +319,6 @@ TEST(ioeventfd_ports)
 {
 	__s32 event = event_new();
 	struct client c;
-	__u32 value = 0;
 
 	if (!open_or_skip(_metadata, &c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
 		return;
@@ -315,11 +327,7 @@ TEST(ioeventfd_ports)
 	ASSERT_OK(bar_write32(&c, 2, 0, 0));
 	ASSERT_OK(ioeventfd_at(&c, 2, 0, VFIO_DEVICE_IOEVENTFD_32, 0x3800, event));
 	ASSERT_OK(signal_event(event));
-	for (int tries = 0; value != 0x3800 && tries < PATIENCE_MS; tries++) {
-		value = bar_read32(&c, 2, 0);
-		usleep(1000);
-	}
-	EXPECT_EQ(0x3800, value);
+	EXPECT_EQ(0x3800, bar_read_until(&c, 2, 0, 0x3800, PATIENCE_MS));
 	client_close(&c);
 	close(event);
 }
@@ -372,12 +380,7 @@ static bool late_write_comes(const struct client *c, __s32 event)
 	pthread_join(resetter.thread, &failed);
 	if (failed || !during)
 		return false;
-	for (int tries = 0; tries < QUIET_MS; tries++) {
-		if (bar_read32(c, 0, NVME_CC) == NVME_SIZES)
-			return true;
-		usleep(1000);
-	}
-	return false;
+	return bar_read_until(c, 0, NVME_CC, NVME_SIZES, QUIET_MS) == NVME_SIZES;
 }
 
 /*

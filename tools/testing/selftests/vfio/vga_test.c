@@ -173,10 +173,19 @@ TEST_F(vga, asleep)
 	ASSERT_OK(config_write(&self->c, cap + PCI_PM_CTRL, 2, 0));
 }
 
+/* Says for which device the arbiter's file is to speak. */
+static bool arbiter_target(int arbiter, const struct pci_func *func)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "target PCI:%s", func->bdf);
+	return write(arbiter, line, strlen(line)) > 0;
+}
+
 /* A turn at the arbiter is given back: not even a refused access keeps it. */
 TEST_F(vga, turns)
 {
-	char line[256], before[256] = "";
+	char before[256] = "";
 	int arbiter;
 	__u32 value;
 
@@ -188,8 +197,7 @@ TEST_F(vga, turns)
 	arbiter = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
 	if (arbiter < 0)
 		SKIP(return, "no /dev/vga_arbiter");
-	snprintf(line, sizeof(line), "target PCI:%s", self->c.func.bdf);
-	ASSERT_LT(0, write(arbiter, line, strlen(line)));
+	ASSERT_TRUE(arbiter_target(arbiter, &self->c.func));
 	ASSERT_LT(0, read(arbiter, before, sizeof(before) - 1));
 	EXPECT_NE(NULL, strstr(before, "(0:0)"))
 		TH_LOG("locked: %s", before);
@@ -199,15 +207,12 @@ TEST_F(vga, turns)
 	close(arbiter);
 }
 
-/* A turn that another program holds for another device, which no one waits for without end. */
+/* Takes the turn for another device, and holds it until the file is closed. */
 static int arbiter_hold(const struct pci_func *func)
 {
 	int arbiter = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
-	char line[64];
 
-	snprintf(line, sizeof(line), "target PCI:%s", func->bdf);
-	if (arbiter >= 0 && (write(arbiter, line, strlen(line)) < 0 ||
-			     write(arbiter, "lock io", 7) < 0))
+	if (arbiter >= 0 && (!arbiter_target(arbiter, func) || write(arbiter, "lock io", 7) < 0))
 		fd_close(&arbiter);
 	return arbiter;
 }
