@@ -80,8 +80,8 @@ selftests_on() {
 	[ "$1" = default ] || log=${log%.log}-$1.log
 	"$vm/run" -k "$2" -t 1500 "${@:3}" -- "$vm/../run.sh" --machine "$1" >"$log" 2>&1 || status=$?
 	sum=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
+	grep -E '^(ok|not ok) ' "$log" | sed 's/^/  /' || true
 	if [ -n "$sum" ]; then
-		grep -E '^(ok|not ok) ' "$log" | sed 's/^/  /' || true
 		read -r -a sum <<<"$sum"
 		passed=$((passed + sum[0])) failed=$((failed + sum[1])) skipped=$((skipped + sum[2]))
 	fi
@@ -92,7 +92,8 @@ selftests_on() {
 	if [ $status -ne 0 ]; then
 		grep -nE '^(# )*not ok|^# (it|the kernel|[0-9]+ of its)|^(# )*# .*(Expected|ASSERT)|^vm:' "$log" |
 			head -n 60 || true
-		tail -n 15 "$log" | sed 's/^/# /'
+		# Where the machine died, the end of the log is the kernel's.
+		tail -n "$([ -n "$sum" ] && echo 15 || echo 70)" "$log" | sed 's/^/# /'
 		echo "# all of it: $log"
 	fi
 }
