@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "gate.h"
 #include "trace.h"
 #include "vfio.h"
 

@@ -25,6 +25,7 @@
 #include <linux/uaccess.h>
 #include <linux/unaligned.h>
 
+#include "gate.h"
 #include "vfio.h"
 
 /**
@@ -295,19 +296,31 @@ static const struct vfio_ioctl feature_ioctl = {
 
 /* ---- file operations ---- */
 
-/* A copy of an ioctl's row: the driver's own may go while the call waits for its user. */
-static int device_get_row(struct vfio_device *device, unsigned int cmd, struct vfio_ioctl *row)
+static int device_find_row(struct vfio_device *device, unsigned int cmd, struct vfio_ioctl *row)
 {
 	const struct vfio_ioctl *found = &feature_ioctl;
 
-	if (!vfio_gate_enter(&device->gate))
-		return -ENODEV;
 	if (cmd != feature_ioctl.cmd)
 		found = vfio_ioctl_find(device->ops->ioctls, device->ops->nr_ioctls, cmd);
-	if (found)
-		*row = *found;
-	vfio_gate_leave(&device->gate);
-	return found ? 0 : -ENOTTY;
+	if (!found)
+		return -ENOTTY;
+	*row = *found;
+	return 0;
+}
+
+/*
+ * A copy of an ioctl's row: the driver's own may go while the call waits for its user, though not
+ * while preemption is off.
+ */
+static int device_get_row(struct vfio_device *device, unsigned int cmd, struct vfio_ioctl *row)
+{
+	int ret = -ENODEV;
+
+	rcu_read_lock_sched();
+	if (!vfio_gate_is_closing(&device->gate))
+		ret = device_find_row(device, cmd, row);
+	rcu_read_unlock_sched();
+	return ret;
 }
 
 static long device_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -392,8 +405,11 @@ static int access_touch(const struct device_access *access, u8 *bytes, size_t co
 	return ret;
 }
 
-/* The bytes up to the next multiple of @room, by way of @bytes, of which there are as many. */
-static int access_piece(struct device_access *access, u8 *bytes, size_t room)
+/*
+ * The bytes up to the next multiple of @room, by way of @bytes, of which there are as many. Inline:
+ * most accesses are one piece.
+ */
+static __always_inline int access_piece(struct device_access *access, u8 *bytes, size_t room)
 {
 	size_t count = min_t(size_t, access->left, room - (access->pos & (room - 1)));
 	size_t known = access->write ? bytes_from_user(bytes, access->buf, count) : count;

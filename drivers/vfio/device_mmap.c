@@ -19,6 +19,7 @@
 #include <linux/string.h>
 
 #include "backend.h"
+#include "gate.h"
 #include "vfio.h"
 
 #define WIPE_INTERVAL (HZ / 10)

@@ -18,7 +18,7 @@
  * answers for, so lockdep is told that it is not; what may be held while it closes is checked
  * against what is taken inside.
  */
-#include "vfio.h"
+#include "gate.h"
 
 /**
  * vfio_gate_init - make an open gate
@@ -46,31 +46,6 @@ void vfio_gate_exit(struct vfio_gate *gate)
 		percpu_up_write(&gate->inside);
 	}
 	percpu_free_rwsem(&gate->inside);
-}
-
-/**
- * vfio_gate_enter - begin to touch the device
- * @gate: its gate
- *
- * Context: process context; between entering and leaving, user memory must not be touched.
- * Return: true, and vfio_gate_leave() is due, by the same thread; false if the device was taken
- * back.
- */
-bool vfio_gate_enter(struct vfio_gate *gate)
-{
-	/* Whoever tries in vain is counted for a moment, and the closer waits for a sum of none. */
-	return !READ_ONCE(gate->closing) && percpu_down_read_trylock(&gate->inside);
-}
-
-/**
- * vfio_gate_leave - done with touching the device
- * @gate: entered
- *
- * Context: process context.
- */
-void vfio_gate_leave(struct vfio_gate *gate)
-{
-	percpu_up_read(&gate->inside);
 }
 
 /**

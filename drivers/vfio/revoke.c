@@ -19,6 +19,7 @@
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 
+#include "gate.h"
 #include "trace.h"
 #include "vfio.h"
 

@@ -174,14 +174,6 @@ void vfio_container_unuse(struct vfio_member *member);
 int vfio_container_init(void);
 void vfio_container_exit(void);
 
-/* gate.c */
-int vfio_gate_init(struct vfio_gate *gate);
-void vfio_gate_exit(struct vfio_gate *gate);
-bool vfio_gate_enter(struct vfio_gate *gate);
-void vfio_gate_leave(struct vfio_gate *gate);
-bool vfio_gate_is_closed(struct vfio_gate *gate);
-void vfio_gate_close(struct vfio_gate *gate);
-
 /* device_mmap.c */
 int vfio_dead_page_init(struct vfio_dead_page *dead);
 void vfio_dead_page_exit(struct vfio_dead_page *dead);
