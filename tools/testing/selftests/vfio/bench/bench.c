@@ -11,6 +11,9 @@
  * mapped.
  *
  * Values of ours that are no times: "log", bytes of the pin log for each page of 4 KiB; and "runs".
+ *
+ * A third side is ours without the gate that lets a device be taken back; only rows about single
+ * accesses of a device have it.
  */
 #include <err.h>
 #include <errno.h>
@@ -30,6 +33,7 @@
 #define FLOOR		"/sys/kernel/debug/vfio_floor"
 #define TRACING		"/sys/kernel/tracing"
 #define LOG_PROBE	"p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"
+#define GATELESS	"gateless"
 #define IOVA		(4 * GIB)
 #define MANY		60000
 #define WINDOW		1000
@@ -61,6 +65,7 @@ struct bench_state {
  * @make: makes the memory, NULL if the row needs none
  * @run: measures
  * @floor: the floor is measured with the same memory
+ * @gate: measured without the gate as well
  */
 struct row {
 	const char *name;
@@ -68,6 +73,7 @@ struct row {
 	char *(*make)(size_t size);
 	void (*run)(const struct row *row, struct bench_state *s);
 	bool floor;
+	bool gate;
 };
 
 static double now(void)
@@ -366,6 +372,7 @@ static void run_touch(const struct row *row, struct bench_state *s)
 
 static void run_access(const struct row *row, struct bench_state *s)
 {
+	struct vfio_device_info info = { .argsz = sizeof(info) };
 	int event = event_new();
 	double start;
 
@@ -373,6 +380,11 @@ static void run_access(const struct row *row, struct bench_state *s)
 	for (int i = 0; i < CALLS; i++)
 		config_read(&s->c, PCI_VENDOR_ID, 4);
 	sample(row, s, "config", (now() - start) / CALLS);
+
+	start = now();
+	for (int i = 0; i < CALLS; i++)
+		ioctl(s->c.device, VFIO_DEVICE_GET_INFO, &info);
+	sample(row, s, "ioctl", (now() - start) / CALLS);
 
 	check(!edu_start(&s->c), "edu");
 	start = now();
@@ -514,22 +526,22 @@ static void run_wait(const struct row *row, struct bench_state *s)
 }
 
 static const struct row rows[] = {
-	{ "thp", 512 * MIB, make_thp, run_whole, true },
-	{ "small", 256 * MIB, make_small, run_whole, true },
-	{ "scattered", 128 * MIB, make_scattered, run_whole, true },
-	{ "hugetlb", 512 * MIB, make_hugetlb, run_whole, true },
-	{ "memfd-huge", 256 * MIB, make_memfd_huge, run_whole, true },
-	{ "memfd", 256 * MIB, make_memfd, run_whole, true },
-	{ "page", 4 * KIB, make_small, run_pair, true },
-	{ "many", MANY * PAGE, make_small, run_many, false },
-	{ "sizes", 256 * MIB, make_thp, run_sizes, false },
-	{ "bar", 0, NULL, run_bar, false },
-	{ "dirty", 256 * MIB, make_hugetlb, run_dirty, false },
-	{ "access", 0, NULL, run_access, false },
-	{ "touch", 0, NULL, run_touch, false },
-	{ "fresh", 512 * MIB, NULL, run_fresh, false },
-	{ "threads", 512 * MIB, make_small, run_threads, false },
-	{ "wait", 2 * GIB, NULL, run_wait, false },
+	{ "thp", 512 * MIB, make_thp, run_whole, true, false },
+	{ "small", 256 * MIB, make_small, run_whole, true, false },
+	{ "scattered", 128 * MIB, make_scattered, run_whole, true, false },
+	{ "hugetlb", 512 * MIB, make_hugetlb, run_whole, true, false },
+	{ "memfd-huge", 256 * MIB, make_memfd_huge, run_whole, true, false },
+	{ "memfd", 256 * MIB, make_memfd, run_whole, true, false },
+	{ "page", 4 * KIB, make_small, run_pair, true, false },
+	{ "many", MANY * PAGE, make_small, run_many, false, false },
+	{ "sizes", 256 * MIB, make_thp, run_sizes, false, false },
+	{ "bar", 0, NULL, run_bar, false, false },
+	{ "dirty", 256 * MIB, make_hugetlb, run_dirty, false, false },
+	{ "access", 0, NULL, run_access, false, true },
+	{ "touch", 0, NULL, run_touch, false, false },
+	{ "fresh", 512 * MIB, NULL, run_fresh, false, false },
+	{ "threads", 512 * MIB, make_small, run_threads, false, false },
+	{ "wait", 2 * GIB, NULL, run_wait, false, false },
 };
 
 #define NR_ROWS (sizeof(rows) / sizeof(*rows))
@@ -571,7 +583,7 @@ static void side_end(struct bench_state *s)
 
 int main(int argc, char **argv)
 {
-	static const char * const sides[] = { "in-tree", "ours" };
+	static const char * const sides[] = { "in-tree", "ours", GATELESS };
 	struct bench_state s = {};
 	char *memory[64] = {};
 
@@ -585,11 +597,15 @@ int main(int argc, char **argv)
 		memory[i] = row->make ? row->make(row->size) : NULL;
 	}
 	for (s.round = 1; s.round <= atoi(argv[2]); s.round++) {
-		for (int side = 0; side < 2; side++) {
+		for (size_t side = 0; side < sizeof(sides) / sizeof(*sides); side++) {
+			bool gateless = !strcmp(sides[side], GATELESS);
+
 			side_begin(argv[1], sides[side], &s);
 			for (int i = 3; i < argc; i++) {
 				const struct row *row = row_find(argv[i]);
 
+				if (gateless && !row->gate)
+					continue;
 				s.memory = memory[i];
 				s.size = row->size;
 				row->run(row, &s);
