@@ -294,7 +294,7 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 		if (run.kind == PIN_LENT &&
 		    run.pfn <= last && run.pfn + run.pages > first) {
 			domains_unmap(iommu, iova, run.pages << PAGE_SHIFT);
-			pinlog_withdraw(&at);
+			pinlog_withdraw(&mapping->log, &at);
 			mapping->withdrawn_runs++;
 		}
 		iova += run.pages << PAGE_SHIFT;

@@ -5,8 +5,10 @@
  * A run takes eight bytes, and runs that continue each other become one, so huge pages cost next to
  * nothing and the worst case (no page beside another) is 8 bytes for each page: 0.2 % of the
  * memory.
- * Runs lie in a chain of chunks, each twice as large as the one before until it has grown to
- * CHUNK_BYTES: what was written never moves. Memory is charged to the user's memory cgroup.
+ * The first run lies in the log itself, so that a small mapping needs no more memory for it. The
+ * others lie in a chain of chunks, each twice as large as the one before until it has grown to
+ * CHUNK_BYTES: what was written never moves, nor does the log. Memory is charged to the user's
+ * memory cgroup.
  *
  * A log is written from front to end and read with cursors, also while it grows. Only the last run
  * can still become longer, so a reader that acts on what it reads leaves that one until the log is
@@ -23,6 +25,9 @@
 #define RUN_PFN		GENMASK_ULL(39, 0)
 #define RUN_PAGES	GENMASK_ULL(61, 40)
 #define RUN_KIND	GENMASK_ULL(63, 62)
+
+/* What continues a run is of its kind and lies as many frames further on as it has pages. */
+#define RUN_PLACE	(RUN_KIND | RUN_PFN)
 
 struct pinlog_chunk {
 	struct pinlog_chunk *next;
@@ -104,24 +109,30 @@ static int pinlog_grow(struct pinlog *log)
 }
 
 /*
- * Make the last run longer if @run continues it. What is lent stays by itself: its neighbour may be
- * another device's.
+ * Make the last run longer if @next, which is packed, continues it. What is lent stays by itself:
+ * its neighbour may be another device's.
  */
-static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
+static bool pinlog_extend(struct pinlog *log, u64 next)
 {
-	struct pinlog_chunk *chunk = log->last;
-	struct pin_run last;
+	u64 *last = log->last ? &log->last->runs[log->last->nr - 1] : &log->front;
+	u64 pages = FIELD_GET(RUN_PAGES, *last);
 
-	if (run->kind == PIN_LENT || !chunk || !chunk->nr)
+	if (!log->nr || FIELD_GET(RUN_KIND, next) == PIN_LENT ||
+	    (*last & RUN_PLACE) + pages != (next & RUN_PLACE) ||
+	    pages + FIELD_GET(RUN_PAGES, next) > RUN_PAGES_MAX)
 		return false;
-
-	last = run_unpack(chunk->runs[chunk->nr - 1]);
-	if (last.kind != run->kind || last.pfn + last.pages != run->pfn ||
-	    last.pages + run->pages > RUN_PAGES_MAX)
-		return false;
-	last.pages += run->pages;
-	chunk->runs[chunk->nr - 1] = run_pack(&last);
+	*last += next & RUN_PAGES;
 	return true;
+}
+
+/* Where the run after the last one belongs, or NULL without memory. */
+static u64 *pinlog_room(struct pinlog *log)
+{
+	if (!log->nr)
+		return &log->front;
+	if ((!log->last || log->last->nr == log->last->room) && pinlog_grow(log))
+		return NULL;
+	return &log->last->runs[log->last->nr++];
 }
 
 /**
@@ -134,15 +145,13 @@ static bool pinlog_extend(struct pinlog *log, const struct pin_run *run)
  */
 int pinlog_add(struct pinlog *log, const struct pin_run *run)
 {
-	int ret;
+	u64 packed = run_pack(run), *room;
 
-	if (!pinlog_extend(log, run)) {
-		if (!log->last || log->last->nr == log->last->room) {
-			ret = pinlog_grow(log);
-			if (ret)
-				return ret;
-		}
-		log->last->runs[log->last->nr++] = run_pack(run);
+	if (!pinlog_extend(log, packed)) {
+		room = pinlog_room(log);
+		if (!room)
+			return -ENOMEM;
+		*room = packed;
 		log->nr++;
 	}
 	log->pages += run->pages;
@@ -160,11 +169,24 @@ int pinlog_add(struct pinlog *log, const struct pin_run *run)
  */
 bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run)
 {
-	if (!at->chunk)
-		at->chunk = log->first;
-	else if (at->index == at->chunk->room && at->chunk->next)
-		*at = (struct pinlog_cursor){ .chunk = at->chunk->next };
+	struct pinlog_chunk *next;
 
+	if (!at->chunk && !at->index) {
+		if (!log->nr)
+			return false;
+		*run = run_unpack(log->front);
+		at->index = 1;
+		return true;
+	}
+	if (!at->chunk)
+		next = log->first;
+	else if (at->index == at->chunk->room)
+		next = at->chunk->next;
+	else
+		next = NULL;
+
+	if (next)
+		*at = (struct pinlog_cursor){ .chunk = next };
 	if (!at->chunk || at->index == at->chunk->nr)
 		return false;
 	*run = run_unpack(at->chunk->runs[at->index++]);
@@ -173,13 +195,14 @@ bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_
 
 /**
  * pinlog_withdraw - note that a run is not the user's any more
+ * @log: the log
  * @at: behind the run, which is lent
  *
  * Context: any; nobody reads the run meanwhile.
  */
-void pinlog_withdraw(const struct pinlog_cursor *at)
+void pinlog_withdraw(struct pinlog *log, const struct pinlog_cursor *at)
 {
-	u64 *packed = &at->chunk->runs[at->index - 1];
+	u64 *packed = at->chunk ? &at->chunk->runs[at->index - 1] : &log->front;
 
 	*packed = (*packed & ~RUN_KIND) | FIELD_PREP(RUN_KIND, PIN_WITHDRAWN);
 }

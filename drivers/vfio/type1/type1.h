@@ -150,11 +150,12 @@ struct vfio_reason;
 
 /**
  * struct pinlog - the runs of a mapping
- * @first: where to begin reading
+ * @first: where to read on
  * @last: where to write on
  * @nr: runs
  * @pages: pages in them
  * @limit: most pages that will be logged
+ * @front: the first run, packed; most mappings of a page or two have no other
  */
 struct pinlog {
 	struct pinlog_chunk *first;
@@ -162,12 +163,13 @@ struct pinlog {
 	unsigned long nr;
 	unsigned long pages;
 	unsigned long limit;
+	u64 front;
 };
 
 /**
  * struct pinlog_cursor - a place between two runs; zeroes: before the first
- * @chunk: the chunk last read
- * @index: the run of it to read next
+ * @chunk: the chunk last read; NULL: none yet
+ * @index: the run of it to read next; without a chunk 1 behind pinlog.front
  */
 struct pinlog_cursor {
 	struct pinlog_chunk *chunk;
@@ -381,7 +383,7 @@ void pinlog_init(struct pinlog *log, unsigned long limit);
 void pinlog_free(struct pinlog *log);
 int pinlog_add(struct pinlog *log, const struct pin_run *run);
 bool pinlog_next(const struct pinlog *log, struct pinlog_cursor *at, struct pin_run *run);
-void pinlog_withdraw(const struct pinlog_cursor *at);
+void pinlog_withdraw(struct pinlog *log, const struct pinlog_cursor *at);
 
 /* domain.c */
 struct type1_domain *domain_create(struct iommu_group *iommu_group);
