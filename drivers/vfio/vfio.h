@@ -20,7 +20,7 @@
  *   config_lock		vfio-pci: what the user sees of config space
  *   ioeventfds_lock		vfio-pci: writes that eventfds make
  *   mmap_lock			(the kernel's) of the user
- *   type1's late_lock		charges to drop later (spinlock; only tries for mmap_lock)
+ *   type1's late_lock		pages to count back later (spinlock; only tries for mmap_lock)
  *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region; only tries for memory_lock
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock

@@ -2,16 +2,18 @@
 /*
  * Pinned memory counts as locked memory of the user who had it pinned.
  *
- * A charge remembers whom it charged, because the user may be another by the time it is dropped:
- * the program may have called exec, or the container may be in other hands. If the charged mm is
- * gone by then, its count went with it.
+ * An account remembers whom mappings charged, because the user may be another by the time it is
+ * counted back: the program may have called exec, or the container may be in other hands. If the
+ * charged mm is gone by then, its count went with it. How much a mapping charged is noted there.
+ *
+ * A container keeps the account of who came last, so that the many mappings that a user makes have
+ * one account, and none is made for the next. Users who map in turns have several each.
  *
  * The count is guarded by the user's mmap_lock, and a user can hold that for as long as he likes: a
  * page fault on a file of his own file system may wait with the lock held. Nobody else waits for
- * him. What cannot be dropped at once becomes late: a work drops it when the lock is free, and so
- * does the user himself before he charges more, so RLIMIT_MEMLOCK always meets the exact count.
+ * him. What cannot be counted back at once becomes late: a work does it when the lock is free, and
+ * so does the user himself before he charges more, so RLIMIT_MEMLOCK always meets the exact count.
  */
-#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/module.h>
@@ -26,221 +28,230 @@
 /* Between two looks at a user's lock. */
 #define LATE_PERIOD (HZ / 10)
 
-static void drop_late(struct work_struct *work);
+static void settle_all(struct work_struct *work);
 
-static DEFINE_SPINLOCK(late_lock); /* of the list; inside mmap_lock */
-static LIST_HEAD(late_charges); /* of type1_charge.late; each belongs to the list */
-static DECLARE_DELAYED_WORK(late_work, drop_late);
+static DEFINE_SPINLOCK(late_lock); /* of the list and its members; inside mmap_lock */
+static LIST_HEAD(late_accounts); /* of type1_account.late, one for each mm at most; references */
+static DECLARE_DELAYED_WORK(late_work, settle_all);
+
+static struct type1_account *account_new(void)
+{
+	struct type1_account *account = kzalloc(sizeof(*account), GFP_KERNEL_ACCOUNT);
+
+	if (!account)
+		return NULL;
+	refcount_set(&account->users, 1);
+	mmgrab(current->mm);
+	account->mm = current->mm;
+	return account;
+}
+
+static void account_put(struct type1_account *account, unsigned int users)
+{
+	if (!refcount_sub_and_test(users, &account->users))
+		return;
+	mmdrop(account->mm);
+	kfree(account);
+}
 
 /**
- * charge_new - begin to charge the caller
+ * account_get - get the caller's account
+ * @last: the one that was got before, or NULL, and then the one that is got now; owns a reference
  *
- * Context: process context of the user; may sleep.
- * Return: a charge of nothing, to be given back by charge_drop(), or NULL without memory.
+ * Context: process context of the user; may sleep. The caller guards @last.
+ * Return: a reference, to be given back by account_drop(), or NULL without memory.
  */
-struct type1_charge *charge_new(void)
+struct type1_account *account_get(struct type1_account **last)
 {
-	struct type1_charge *charge;
+	struct type1_account *account;
 
 	if (vfio_should_fail())
 		return NULL;
-	charge = kzalloc(sizeof(*charge), GFP_KERNEL_ACCOUNT);
-	if (!charge)
-		return NULL;
-
-	mmgrab(current->mm);
-	charge->mm = current->mm;
-	charge->unlimited = capable(CAP_IPC_LOCK);
-	return charge;
+	if (!*last || (*last)->mm != current->mm) {
+		account = account_new();
+		if (!account)
+			return NULL;
+		account_drop(*last, 1, 0, false);
+		*last = account;
+	}
+	refcount_inc(&(*last)->users);
+	return *last;
 }
 
-static void charge_free(struct type1_charge *charge)
+/* Count pages back. An mm that has ended takes it as well and nobody reads it. */
+static void uncharge(struct mm_struct *mm, unsigned long pages)
 {
-	mmdrop(charge->mm);
-	kfree(charge);
+	mmap_assert_write_locked(mm);
+
+	__account_locked_vm(mm, pages, false, current, true);
 }
 
-/* A late charge keeps the module: what must be counted back may have to wait for its user. */
-static void late_free(struct type1_charge *charge)
+/* An account with late pages keeps the module: it may have to wait for its user. */
+static void late_put(struct type1_account *account)
 {
-	charge_free(charge);
+	account_put(account, 1);
 	module_put(THIS_MODULE);
 }
 
-/* Count the pages of a charge back. An mm that has ended takes it as well and nobody reads it. */
-static void charge_revert(struct type1_charge *charge)
+static struct type1_account *late_find(const struct mm_struct *mm)
 {
-	mmap_assert_write_locked(charge->mm);
+	struct type1_account *account;
 
-	__account_locked_vm(charge->mm, charge->pages, false, current, true);
+	lockdep_assert_held(&late_lock);
+
+	list_for_each_entry(account, &late_accounts, late) {
+		if (account->mm == mm)
+			return account;
+	}
+	return NULL;
 }
 
-static void settle_late(struct mm_struct *mm)
+/* What has left the list is counted back before anybody can charge: he waits for mmap_lock. */
+static void settle(struct mm_struct *mm)
 {
-	struct type1_charge *charge, *next;
-	LIST_HEAD(settled);
+	struct type1_account *account;
+	unsigned long pages = 0;
 
 	mmap_assert_write_locked(mm);
 
-	if (list_empty_careful(&late_charges))
+	if (list_empty_careful(&late_accounts))
 		return;
 	spin_lock(&late_lock);
-	list_for_each_entry_safe(charge, next, &late_charges, late) {
-		if (charge->mm == mm)
-			list_move(&charge->late, &settled);
+	account = late_find(mm);
+	if (account) {
+		list_del(&account->late);
+		pages = account->late_pages;
 	}
 	spin_unlock(&late_lock);
 
-	list_for_each_entry_safe(charge, next, &settled, late) {
-		charge_revert(charge);
-		late_free(charge);
+	if (account) {
+		uncharge(mm, pages);
+		late_put(account);
 	}
 }
 
 /**
- * charge_add - charge more pages
- * @charge: of the caller
+ * account_charge - charge pages
+ * @account: of the caller
  * @pages: how many
+ * @unlimited: RLIMIT_MEMLOCK does not matter
  *
- * Context: process context of the user; takes its mmap_lock for writing.
+ * Context: process context of the user; takes his mmap_lock for writing.
  * Return: 0, -ENOMEM if RLIMIT_MEMLOCK does not allow it, -EINTR after a fatal signal.
  */
-int charge_add(struct type1_charge *charge, unsigned long pages)
+int account_charge(struct type1_account *account, unsigned long pages, bool unlimited)
 {
+	struct mm_struct *mm = account->mm;
 	int ret;
 
 	if (vfio_should_fail())
 		return -ENOMEM;
-	if (mmap_write_lock_killable(charge->mm))
+	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	settle_late(charge->mm);
-	ret = __account_locked_vm(charge->mm, pages, true, current, charge->unlimited);
-	mmap_write_unlock(charge->mm);
-	if (!ret)
-		charge->pages += pages;
+	settle(mm);
+	ret = __account_locked_vm(mm, pages, true, current, unlimited);
+	mmap_write_unlock(mm);
 	return ret;
 }
 
-/* Drop a charge of the caller; false after a fatal signal. */
-static bool drop_own(struct type1_charge *charge)
+/* Count pages of the caller back; false after a fatal signal. */
+static bool uncharge_own(struct mm_struct *mm, unsigned long pages)
 {
-	if (mmap_write_lock_killable(charge->mm))
+	if (mmap_write_lock_killable(mm))
 		return false;
-	charge_revert(charge);
-	mmap_write_unlock(charge->mm);
+	uncharge(mm, pages);
+	mmap_write_unlock(mm);
 	return true;
 }
 
 /*
- * Drop anybody's charge; false if the lock is taken. The kernel has no call that tries for
+ * Count anybody's pages back; false if the lock is taken. The kernel has no call that tries for
  * mmap_lock. Since nothing but the count is touched, the bare semaphore will do.
  */
-static bool drop_other(struct type1_charge *charge)
+static bool uncharge_other(struct mm_struct *mm, unsigned long pages)
 {
-	if (vfio_should_fail() || !down_write_trylock(&charge->mm->mmap_lock))
+	if (vfio_should_fail() || !down_write_trylock(&mm->mmap_lock))
 		return false;
-	charge_revert(charge);
-	up_write(&charge->mm->mmap_lock);
+	uncharge(mm, pages);
+	up_write(&mm->mmap_lock);
 	return true;
 }
 
-/* One entry for each mm, so that the list is as short as there are users who stall. */
-static bool late_merge(struct type1_charge *charge)
+/* One account for each mm, so that the list is as short as there are users who stall. */
+static void uncharge_later(struct type1_account *account, unsigned long pages)
 {
-	struct type1_charge *other;
-
-	lockdep_assert_held(&late_lock);
-
-	list_for_each_entry(other, &late_charges, late) {
-		if (other->mm == charge->mm) {
-			other->pages += charge->pages;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void drop_later(struct type1_charge *charge)
-{
-	bool merged;
+	struct type1_account *late;
 
 	spin_lock(&late_lock);
-	merged = late_merge(charge);
-	if (!merged) {
+	late = late_find(account->mm);
+	if (late) {
+		late->late_pages += pages;
+	} else {
 		__module_get(THIS_MODULE);
-		list_add_tail(&charge->late, &late_charges);
+		refcount_inc(&account->users);
+		account->late_pages = pages;
+		list_add_tail(&account->late, &late_accounts);
 	}
 	spin_unlock(&late_lock);
 
-	if (merged)
-		charge_free(charge);
 	schedule_delayed_work(&late_work, 0);
 }
 
 /**
- * charge_merge - make one charge of two
- * @charge: gets what @other has
- * @other: gone if they were merged
- *
- * Context: any; holds no lock.
- * Return: false, and nothing has changed, if two users were charged.
- */
-bool charge_merge(struct type1_charge *charge, struct type1_charge *other)
-{
-	if (charge->mm != other->mm)
-		return false;
-	charge->pages += other->pages;
-	charge_free(other);
-	return true;
-}
-
-/**
- * charge_drop - take a charge back
- * @charge: made by charge_new(); gone afterwards
+ * account_drop - give references back, and what was charged with them
+ * @account: the account, or NULL: nothing happens
+ * @users: number of references
+ * @pages: to be counted back
  * @wait: wait for the mmap_lock of the caller, if that is who was charged
  *
  * Context: process context; with @wait no lock is held that anybody else needs. Waits for nobody
  * but the caller; needs no memory.
  */
-void charge_drop(struct type1_charge *charge, bool wait)
+void account_drop(struct type1_account *account, unsigned int users, unsigned long pages,
+		  bool wait)
 {
-	bool own = wait && charge->mm == current->mm;
+	struct mm_struct *mm;
 
-	if (!charge->pages || (own ? drop_own(charge) : drop_other(charge)))
-		charge_free(charge);
-	else
-		drop_later(charge);
+	if (!account)
+		return;
+	mm = account->mm;
+	if (pages && !(wait && mm == current->mm ? uncharge_own(mm, pages) :
+						   uncharge_other(mm, pages)))
+		uncharge_later(account, pages);
+	account_put(account, users);
 }
 
-/* late_lock is held all along, so that a charge is late or dropped and never in between. */
-static void drop_late(struct work_struct *work)
+/* late_lock is held all along, so that pages are late or counted back and never in between. */
+static void settle_all(struct work_struct *work)
 {
-	struct type1_charge *charge, *next;
+	struct type1_account *account, *next;
 	LIST_HEAD(settled);
 	bool left = false;
 
 	spin_lock(&late_lock);
-	list_for_each_entry_safe(charge, next, &late_charges, late) {
-		if (drop_other(charge))
-			list_move(&charge->late, &settled);
-		else
+	list_for_each_entry_safe(account, next, &late_accounts, late) {
+		if (uncharge_other(account->mm, account->late_pages)) {
+			list_del(&account->late);
+			list_add(&account->settled, &settled);
+		} else {
 			left = true;
+		}
 	}
 	spin_unlock(&late_lock);
 
-	list_for_each_entry_safe(charge, next, &settled, late)
-		late_free(charge);
+	list_for_each_entry_safe(account, next, &settled, settled)
+		late_put(account);
 	if (left)
 		schedule_delayed_work(&late_work, LATE_PERIOD);
 }
 
 /**
- * charges_exit - stop looking for late charges: there are none, for they keep the module
+ * accounts_exit - stop looking for late pages: there are none, for they keep the module
  *
  * Context: may sleep.
  */
-void charges_exit(void)
+void accounts_exit(void)
 {
 	cancel_delayed_work_sync(&late_work);
-	WARN_ON(!list_empty(&late_charges));
+	WARN_ON(!list_empty(&late_accounts));
 }

@@ -90,8 +90,8 @@ static int mappings_show(struct seq_file *seq, void *at)
 		seq_puts(seq, "none");
 	/* The rest is the worker's while there is one, who may free it. */
 	if (mapping->state == MAPPING_LIVE)
-		seq_printf(seq, " %lu %lu %lu\n", mapping->charge->pages,
-			   mapping->log.pages - mapping->charge->pages, mapping->log.nr);
+		seq_printf(seq, " %lu %lu %lu\n", mapping->locked,
+			   mapping->log.pages - mapping->locked, mapping->log.nr);
 	else
 		seq_puts(seq, " - - -\n");
 	return 0;

@@ -17,6 +17,7 @@
  */
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
+#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -64,21 +65,40 @@ static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mappi
 /* Unpin what a mapping holds, of which nothing is mapped. */
 static void mapping_unpin(struct type1_mapping *mapping)
 {
+	unsigned long left = mapping->log.nr;
 	struct pinlog_cursor at = {};
 	struct pin_run run;
 
-	while (pinlog_next(&mapping->log, &at, &run)) {
+	for (; left && pinlog_next(&mapping->log, &at, &run); left--) {
 		unpin_run(&run, mapping->prot & IOMMU_WRITE);
 		cond_resched();
 	}
 	pinlog_free(&mapping->log);
 }
 
-/* Give back what a mapping holds, of which nothing is mapped; @wait as for charge_drop(). */
-static void mapping_release(struct type1_mapping *mapping, bool wait)
+/*
+ * Give back what mappings hold, of which nothing is mapped; @wait as for account_drop(). Few of
+ * them were charged to different users.
+ */
+static void mappings_release(const struct list_head *list, bool wait)
 {
-	mapping_unpin(mapping);
-	charge_drop(mapping->charge, wait);
+	struct type1_account *account = NULL;
+	struct type1_mapping *mapping;
+	unsigned long pages = 0;
+	unsigned int users = 0;
+
+	list_for_each_entry(mapping, list, claimed) {
+		mapping_unpin(mapping);
+		if (mapping->account != account) {
+			account_drop(account, users, pages, wait);
+			account = mapping->account;
+			users = 0;
+			pages = 0;
+		}
+		users++;
+		pages += mapping->locked;
+	}
+	account_drop(account, users, pages, wait);
 }
 
 /*
@@ -90,7 +110,8 @@ static void mapping_drain(struct type1_iommu *iommu, struct type1_mapping *mappi
 	down_read(&iommu->domains_lock);
 	mapping_unmap(iommu, mapping);
 	up_read(&iommu->domains_lock);
-	mapping_release(mapping, true);
+	mapping_unpin(mapping);
+	account_drop(mapping->account, 1, mapping->locked, true);
 }
 
 /* Unmap mappings in the order of their IOVAs: what has no hole is one piece to the IOMMU. */
@@ -121,25 +142,13 @@ static void mappings_unmap_all(struct type1_iommu *iommu, const struct list_head
 		domains_unmap(iommu, start, size);
 }
 
-/* As mapping_drain() for many. Few of them were charged to different users. */
+/* As mapping_drain() for many. */
 static void mappings_drain(struct type1_iommu *iommu, const struct list_head *claimed)
 {
-	struct type1_charge *charge = NULL;
-	struct type1_mapping *mapping;
-
 	down_read(&iommu->domains_lock);
 	mappings_unmap_all(iommu, claimed);
 	up_read(&iommu->domains_lock);
-
-	list_for_each_entry(mapping, claimed, claimed) {
-		mapping_unpin(mapping);
-		if (charge && charge_merge(charge, mapping->charge))
-			continue;
-		if (charge)
-			charge_drop(charge, true);
-		charge = mapping->charge;
-	}
-	charge_drop(charge, true);
+	mappings_release(claimed, true);
 }
 
 /* Move the mappings of a range to @claimed, and out of everybody else's reach. */
@@ -364,10 +373,9 @@ void mappings_bury(struct list_head *gone)
 {
 	struct type1_mapping *mapping, *next;
 
-	list_for_each_entry_safe(mapping, next, gone, claimed) {
-		mapping_release(mapping, false);
+	mappings_release(gone, false);
+	list_for_each_entry_safe(mapping, next, gone, claimed)
 		kfree(mapping);
-	}
 }
 
 /* ---- a new mapping ---- */
@@ -382,11 +390,6 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
 	if (!mapping)
 		return NULL;
-	mapping->charge = charge_new();
-	if (!mapping->charge) {
-		kfree(mapping);
-		return NULL;
-	}
 
 	mapping->state = MAPPING_FILLING;
 	mapping->start = range->start;
@@ -394,6 +397,7 @@ static struct type1_mapping *mapping_alloc(const struct iova_range *range, unsig
 	mapping->prot = prot;
 	mapping->vaddr = vaddr;
 	mapping->vaddr_valid = true;
+	mapping->unlimited = capable(CAP_IPC_LOCK);
 	pinlog_init(&mapping->log, ((range->last - range->start) >> PAGE_SHIFT) + 1);
 	return mapping;
 }
@@ -462,11 +466,13 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
 {
 	int ret;
 
-	ret = charge_add(mapping->charge, pinner->nr);
+	ret = account_charge(mapping->account, pinner->nr, mapping->unlimited);
 	if (ret == -ENOMEM)
 		complain_memlock(iommu, mapping->start, mapping->last);
-	if (!ret)
-		ret = mapping_log(mapping, pinner);
+	if (ret)
+		return ret;
+	mapping->locked += pinner->nr;
+	ret = mapping_log(mapping, pinner);
 	if (ret)
 		return ret;
 
@@ -571,7 +577,8 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 		return -ENOMEM;
 
 	mutex_lock(&iommu->lock);
-	ret = mapping_publish(iommu, mapping);
+	mapping->account = account_get(&iommu->account);
+	ret = mapping->account ? mapping_publish(iommu, mapping) : -ENOMEM;
 	mutex_unlock(&iommu->lock);
 	if (ret)
 		goto err_free;
@@ -607,7 +614,7 @@ err_unlink:
 
 err_free:
 	trace_dma_map(iommu, mapping, begun, ret);
-	mapping_drain(iommu, mapping);
+	account_drop(mapping->account, 1, 0, true);
 	kfree(mapping);
 	return ret;
 }
@@ -681,36 +688,37 @@ static struct type1_mapping *mapping_without_vaddr(struct type1_iommu *iommu,
 	return mapping;
 }
 
-/* A charge of the caller for as many pages, or NULL if it is the caller who is charged. */
-static struct type1_charge *charge_like(struct type1_iommu *iommu, const struct iova_range *range)
+/*
+ * Charge the caller for as many pages as the mapping of a range has. Returns his account, or NULL
+ * if he is charged for it already.
+ */
+static struct type1_account *charge_caller(struct type1_iommu *iommu,
+					   const struct iova_range *range, unsigned long *pages)
 {
+	struct type1_account *account = NULL;
 	struct type1_mapping *mapping;
-	struct type1_charge *charge;
-	unsigned long pages = 0;
-	bool own = false;
 	int ret;
 
 	mutex_lock(&iommu->lock);
 	mapping = mapping_without_vaddr(iommu, range);
-	if (!IS_ERR(mapping)) {
-		pages = mapping->charge->pages;
-		own = mapping->charge->mm == current->mm;
+	ret = PTR_ERR_OR_ZERO(mapping);
+	if (!ret && mapping->account->mm != current->mm) {
+		*pages = mapping->locked;
+		account = account_get(&iommu->account);
+		ret = account ? 0 : -ENOMEM;
 	}
 	mutex_unlock(&iommu->lock);
-	if (IS_ERR(mapping))
-		return ERR_CAST(mapping);
-	if (own)
+	if (ret)
+		return ERR_PTR(ret);
+	if (!account)
 		return NULL;
 
-	charge = charge_new();
-	if (!charge)
-		return ERR_PTR(-ENOMEM);
-	ret = charge_add(charge, pages);
+	ret = account_charge(account, *pages, capable(CAP_IPC_LOCK));
 	if (!ret)
-		return charge;
+		return account;
 	if (ret == -ENOMEM)
 		complain_memlock(iommu, range->start, range->last);
-	charge_drop(charge, true);
+	account_drop(account, 1, 0, true);
 	return ERR_PTR(ret);
 }
 
@@ -730,33 +738,32 @@ static struct type1_charge *charge_like(struct type1_iommu *iommu, const struct 
 int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
 		      unsigned long vaddr)
 {
-	struct type1_charge *charge = charge_like(iommu, range);
+	unsigned long pages = 0;
+	struct type1_account *account = charge_caller(iommu, range, &pages);
 	struct type1_mapping *mapping;
 	int ret;
 
-	if (IS_ERR(charge))
-		return PTR_ERR(charge);
+	if (IS_ERR(account))
+		return PTR_ERR(account);
 
 	mutex_lock(&iommu->lock);
 	mapping = mapping_without_vaddr(iommu, range);
 	ret = PTR_ERR_OR_ZERO(mapping);
-	if (!ret && (charge ? mapping->charge->pages != charge->pages :
-			      mapping->charge->mm != current->mm)) {
+	if (!ret && (account ? mapping->locked != pages : mapping->account->mm != current->mm)) {
 		vfio_reason_note(iommu->reason, "mapping %#llx-%#llx changed meanwhile",
 				 range->start, range->last);
 		ret = -EINVAL;
 	}
 	if (!ret) {
-		if (charge)
-			swap(charge, mapping->charge);
+		if (account)
+			swap(account, mapping->account);
 		mapping->vaddr = vaddr;
 		mapping->vaddr_valid = true;
 		iommu->nr_vaddr_invalid--;
 	}
 	mutex_unlock(&iommu->lock);
 
-	if (charge)
-		charge_drop(charge, true);
+	account_drop(account, 1, pages, true);
 	return ret;
 }
 

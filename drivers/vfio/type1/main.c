@@ -51,6 +51,7 @@ static void type1_release(void *instance)
 	type1_debugfs_remove(iommu);
 	/* The last group took all mappings with it, and the last ioctl its orphan. */
 	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
+	account_drop(iommu->account, 1, 0, false);
 	iova_set_free(&iommu->ranges);
 	kfree(iommu);
 }
@@ -391,7 +392,7 @@ static int __init type1_init(void)
 static void __exit type1_exit(void)
 {
 	vfio_unregister_backend(&type1_backend);
-	charges_exit();
+	accounts_exit();
 }
 
 module_init(type1_init);

@@ -30,10 +30,9 @@ static void totals_add(struct type1_totals *totals, const struct type1_mapping *
 {
 	totals->bytes += mapping->last - mapping->start + 1;
 	if (mapping->state == MAPPING_LIVE) {
-		totals->locked += mapping->charge->pages;
-		totals->lent += mapping->log.pages - mapping->charge->pages;
+		totals->locked += mapping->locked;
+		totals->lent += mapping->log.pages - mapping->locked;
 	} else if (mapping->state == MAPPING_FILLING) {
-		/* Its charge is the worker's, who may free it. */
 		totals->filling++;
 	} else {
 		totals->draining++;

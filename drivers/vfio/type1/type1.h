@@ -7,6 +7,7 @@
  *		is as good as any other
  *   run	physically contiguous pages
  *   log	the runs of one mapping in the order of their IOVAs: what is pinned, and where
+ *   account	whom mappings are charged to: an mm
  *   lent	memory of a device, which cannot be pinned: it is the user's as long as the device
  *		is. Then it is withdrawn, and the IOVAs show nothing any more
  *   mapping	one VFIO_IOMMU_MAP_DMA: a range of IOVAs that shows memory of one user
@@ -37,6 +38,7 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
@@ -65,17 +67,20 @@ struct iova_set {
 };
 
 /**
- * struct type1_charge - locked memory that a mapping has charged to its user
- * @late: in the list of those that could not be dropped yet; private to account.c
+ * struct type1_account - an mm that mappings are charged to; an mm may have several
+ * @users: mappings, the container that saw it last, and account.c while some of it is late
  * @mm: whom; its struct is held, so that the address is not used for another, its memory is not
- * @pages: how much
- * @unlimited: the user had CAP_IPC_LOCK when the mapping was made
+ * @late: in the list of those with pages that could not be counted back yet; as all below private
+ *	to account.c
+ * @settled: in the list of those whose late pages were counted back
+ * @late_pages: how many
  */
-struct type1_charge {
-	struct list_head late;
+struct type1_account {
+	refcount_t users;
 	struct mm_struct *mm;
-	unsigned long pages;
-	bool unlimited;
+	struct list_head late;
+	struct list_head settled;
+	unsigned long late_pages;
 };
 
 /**
@@ -245,15 +250,17 @@ enum mapping_state {
 /**
  * struct type1_mapping - one VFIO_IOMMU_MAP_DMA
  * @node: in type1_iommu.mappings; guarded by its lock
- * @state: guarded by the lock of type1_iommu; says who owns the members without another word
  * @claimed: in the list of the ioctl that takes it away
+ * @state: guarded by the lock of type1_iommu; says who owns the members without another word
+ * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE; immutable
  * @serial: no other mapping of the container ever has it; immutable
  * @start: first IOVA; immutable
  * @last: last IOVA; immutable
- * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE; immutable
  * @vaddr: user address that @start shows
  * @vaddr_valid: the user has not taken @vaddr back; guarded by the lock of type1_iommu
- * @charge: the owner and what is charged to it; owned
+ * @unlimited: the user had CAP_IPC_LOCK when the mapping was made; immutable
+ * @account: whom it is charged to; a reference
+ * @locked: pages that are charged
  * @log: the runs
  * @mapped: bytes from @start on that the domains map; see enum mapping_state
  * @mapped_runs: runs of @log in them; whoever reads these may not be the worker
@@ -262,15 +269,17 @@ enum mapping_state {
  */
 struct type1_mapping {
 	struct rb_node node;
-	enum mapping_state state;
 	struct list_head claimed;
+	enum mapping_state state;
+	int prot;
 	unsigned long serial;
 	u64 start;
 	u64 last;
-	int prot;
 	unsigned long vaddr;
 	bool vaddr_valid;
-	struct type1_charge *charge;
+	bool unlimited;
+	struct type1_account *account;
+	unsigned long locked;
 	struct pinlog log;
 	unsigned long mapped;
 	unsigned long mapped_runs;
@@ -297,6 +306,7 @@ struct type1_mapping {
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
  * @last_serial: that of the mapping that came last
+ * @account: of who came last to map; a reference, or NULL
  * @nr_vaddr_invalid: mappings whose vaddr is not valid
  * @dirty_tracking: between START and STOP
  * @changes: counts mappings that left a state other than MAPPING_LIVE
@@ -319,6 +329,7 @@ struct type1_iommu {
 	struct rb_root mappings;
 	unsigned int nr_mappings;
 	unsigned long last_serial;
+	struct type1_account *account;
 	unsigned int nr_vaddr_invalid;
 	bool dirty_tracking;
 	unsigned long changes;
@@ -364,11 +375,11 @@ int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize
 int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 
 /* account.c */
-struct type1_charge *charge_new(void);
-int charge_add(struct type1_charge *charge, unsigned long pages);
-bool charge_merge(struct type1_charge *charge, struct type1_charge *other);
-void charge_drop(struct type1_charge *charge, bool wait);
-void charges_exit(void);
+struct type1_account *account_get(struct type1_account **last);
+int account_charge(struct type1_account *account, unsigned long pages, bool unlimited);
+void account_drop(struct type1_account *account, unsigned int users, unsigned long pages,
+		  bool wait);
+void accounts_exit(void);
 
 /* pin.c */
 int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages, bool write);

@@ -126,6 +126,50 @@ TEST_F(account, fork_and_exit)
 	EXPECT_EQ(0, locked_kib());
 }
 
+#define TURNS 4
+
+/* Maps whenever it is asked to, and in the end has nothing locked. */
+static int maps_in_turns(int fd, char *memory, int go, int done)
+{
+	char byte;
+
+	for (int i = 0; i < TURNS; i++) {
+		if (read(go, &byte, 1) != 1 || dma_map_rw(fd, memory, (2 * i + 2) * IOVA, PAGE) ||
+		    locked_kib() != KIBS((i + 1) * PAGE) || write(done, "", 1) != 1)
+			return 1 + i;
+	}
+	return read(go, &byte, 1) == 1 && locked_becomes(0) ? 0 : 1 + TURNS;
+}
+
+/* Two processes map in turns: one unmap of all gives each what is his. */
+TEST_F(account, in_turns)
+{
+	int go[2], done[2], status;
+	pid_t child;
+	char byte;
+
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(done));
+	child = fork();
+	if (!child) {
+		close(go[1]);
+		_exit(maps_in_turns(self->fd, self->memory, go[0], done[1]));
+	}
+	close(done[1]);
+	for (int i = 0; i < TURNS; i++) {
+		ASSERT_OK(dma_map_rw(self->fd, self->memory, (2 * i + 1) * IOVA, 2 * PAGE));
+		ASSERT_EQ(1, write(go[1], "", 1));
+		ASSERT_EQ(1, read(done[0], &byte, 1));
+		EXPECT_EQ(KIBS((i + 1) * 2 * PAGE), locked_kib());
+	}
+	EXPECT_EQ((long long)(3 * TURNS * PAGE), dma_unmap(self->fd, 0, IOVA, 2 * TURNS * IOVA));
+	EXPECT_EQ(0, locked_kib());
+	ASSERT_EQ(1, write(go[1], "", 1));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status)
+		TH_LOG("step %d of the child", WEXITSTATUS(status));
+}
+
 static int shares_the_limit(int fd, char *memory)
 {
 	if (become_nobody(4 * PAGE) || mlock(memory, 3 * PAGE))
