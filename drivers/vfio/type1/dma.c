@@ -28,6 +28,9 @@
 #include "trace.h"
 #include "type1.h"
 
+/* Mappings that are freed at once. */
+#define FREE_BATCH 32
+
 /* ---- away with a mapping ---- */
 
 /* Unmap the bytes from @offset to before @end of a mapping. */
@@ -99,6 +102,25 @@ static void mappings_release(const struct list_head *list, bool wait)
 		pages += mapping->locked;
 	}
 	account_drop(account, users, pages, wait);
+}
+
+/* Free mappings that hold nothing and are in no tree. */
+static void mappings_forget(const struct list_head *list)
+{
+	struct type1_mapping *mapping, *next;
+	void *batch[FREE_BATCH];
+	unsigned int nr = 0;
+
+	list_for_each_entry_safe(mapping, next, list, claimed) {
+		batch[nr++] = mapping;
+		if (nr == ARRAY_SIZE(batch)) {
+			kfree_bulk(nr, batch);
+			nr = 0;
+			cond_resched();
+		}
+	}
+	if (nr)
+		kfree_bulk(nr, batch);
 }
 
 /*
@@ -193,21 +215,22 @@ static void mappings_unclaim(struct type1_iommu *iommu, struct list_head *claime
 /* Bytes that the mappings had. */
 static u64 mappings_free(struct type1_iommu *iommu, struct list_head *claimed)
 {
-	struct type1_mapping *mapping, *next;
+	struct type1_mapping *mapping;
+	unsigned int nr = 0;
 	u64 bytes = 0;
 
 	mappings_drain(iommu, claimed);
 
+	list_for_each_entry(mapping, claimed, claimed) {
+		bytes += mapping->last - mapping->start + 1;
+		nr++;
+	}
 	mutex_lock(&iommu->lock);
-	list_for_each_entry(mapping, claimed, claimed)
-		mapping_unlink(iommu, mapping);
+	mappings_unlink(iommu, claimed, nr);
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
 
-	list_for_each_entry_safe(mapping, next, claimed, claimed) {
-		bytes += mapping->last - mapping->start + 1;
-		kfree(mapping);
-	}
+	mappings_forget(claimed);
 	return bytes;
 }
 
@@ -371,11 +394,8 @@ void mappings_close(struct type1_iommu *iommu, struct list_head *gone)
  */
 void mappings_bury(struct list_head *gone)
 {
-	struct type1_mapping *mapping, *next;
-
 	mappings_release(gone, false);
-	list_for_each_entry_safe(mapping, next, gone, claimed)
-		kfree(mapping);
+	mappings_forget(gone);
 }
 
 /* ---- a new mapping ---- */

@@ -203,6 +203,31 @@ void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping)
 }
 
 /**
+ * mappings_unlink - take many mappings out of the tree
+ * @iommu: the container's
+ * @list: linked by type1_mapping.claimed; as for mapping_unlink(), and only to be freed
+ * @nr: how many
+ *
+ * Context: holds iommu->lock.
+ */
+void mappings_unlink(struct type1_iommu *iommu, const struct list_head *list, unsigned int nr)
+{
+	struct type1_mapping *mapping;
+
+	lockdep_assert_held(&iommu->lock);
+
+	/* All there are (and so no orphans): a tree without any need not be balanced on the way. */
+	if (nr == iommu->nr_mappings) {
+		iommu->mappings = RB_ROOT;
+		iommu->nr_mappings = 0;
+		iommu->nr_vaddr_invalid = 0;
+		return;
+	}
+	list_for_each_entry(mapping, list, claimed)
+		mapping_unlink(iommu, mapping);
+}
+
+/**
  * mappings_changed - mappings have become live, or are gone: whoever waits may look again
  * @iommu: the container's
  *

@@ -287,6 +287,9 @@ struct type1_mapping {
 	unsigned long withdrawn_runs;
 };
 
+/* There can be many, and the next larger piece of memory is a third larger. */
+static_assert(sizeof(struct type1_mapping) <= 192);
+
 /**
  * struct type1_iommu - the backend's instance in a container
  * @container: the container's number; immutable
@@ -415,6 +418,7 @@ struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct i
 unsigned int mappings_left(struct type1_iommu *iommu);
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping);
 void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping);
+void mappings_unlink(struct type1_iommu *iommu, const struct list_head *list, unsigned int nr);
 bool mapping_is_orphan(const struct type1_mapping *mapping);
 void mappings_changed(struct type1_iommu *iommu);
 int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range);
