@@ -154,28 +154,28 @@ void walk_begin(struct type1_walk *walk, const struct pinlog *log, u64 iova)
  */
 bool walk_next(struct type1_walk *walk, unsigned long runs)
 {
+	struct pin_run *run = &walk->run;
+
 	walk->iova += walk->size;
 	walk->size = 0;
 	walk->nr = 0;
 
 	while (walk->passed < runs && walk->nr < walk->room) {
-		struct pinlog_cursor at = walk->at;
-		struct pin_run run;
+		struct pinlog_cursor before = walk->at;
 
-		if (!pinlog_next(walk->log, &at, &run))
+		if (!pinlog_next(walk->log, &walk->at, run))
 			break;
 		/* Memory of a device has no struct page, which a scatterlist needs. */
-		if (!run_is_memory(&run) && walk->nr)
-			break;
-		walk->at = at;
-		walk->passed++;
-		walk->size += run.pages << PAGE_SHIFT;
-		if (!run_is_memory(&run)) {
-			walk->run = run;
+		if (!run_is_memory(run) && walk->nr) {
+			walk->at = before;
 			break;
 		}
-		sg_set_page(&walk->sg[walk->nr++], pfn_to_page(run.pfn),
-			    run.pages << PAGE_SHIFT, 0);
+		walk->passed++;
+		walk->size += run->pages << PAGE_SHIFT;
+		if (!run_is_memory(run))
+			break;
+		sg_set_page(&walk->sg[walk->nr++], pfn_to_page(run->pfn),
+			    run->pages << PAGE_SHIFT, 0);
 	}
 	return walk->size;
 }

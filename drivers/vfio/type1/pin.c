@@ -19,6 +19,7 @@
 #define pr_fmt(fmt) "vfio_iommu_type1: " fmt
 
 #include <linux/hugetlb.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/pfn.h>
@@ -57,7 +58,6 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 		.vaddr = vaddr,
 		.left = pages,
 		.write = write,
-		.step = 1,
 	};
 	if (vfio_should_fail())
 		return -ENOMEM;
@@ -75,8 +75,8 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 void pinner_exit(struct pinner *pinner)
 {
 	if (pinner->kind != PIN_LENT)
-		unpin_user_pages(pinner->pages + pinner->taken / pinner->step,
-				 (pinner->nr - pinner->taken) / pinner->step);
+		unpin_user_pages(pinner->pages + (pinner->taken >> pinner->order),
+				 (pinner->nr - pinner->taken) >> pinner->order);
 	kfree(pinner->pages);
 }
 
@@ -135,8 +135,8 @@ static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, u
 			break;
 		}
 	}
-	pinner->step = size >> PAGE_SHIFT;
-	return i * pinner->step;
+	pinner->order = ilog2(size) - PAGE_SHIFT;
+	return i << pinner->order;
 }
 
 /*
@@ -265,7 +265,7 @@ int pinner_chunk(struct pinner *pinner)
 	ret = pin_huge(pinner);
 	if (!ret) {
 		pinner->kind = PIN_PAGES;
-		pinner->step = 1;
+		pinner->order = 0;
 		ret = pin_memory(pinner, min_t(unsigned long, pinner->left, pinner->room));
 	}
 	if (ret == -EFAULT) {
@@ -291,8 +291,8 @@ int pinner_chunk(struct pinner *pinner)
  */
 bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 {
-	unsigned long step = pinner->step, i = pinner->taken / step, end = pinner->nr / step;
-	unsigned long next;
+	unsigned long i = pinner->taken >> pinner->order, end = pinner->nr >> pinner->order;
+	unsigned long step = 1UL << pinner->order, next;
 
 	if (pinner->taken == pinner->nr)
 		return false;

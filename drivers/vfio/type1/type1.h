@@ -128,7 +128,7 @@ static inline bool run_is_memory(const struct pin_run *run)
  * @pages: what is pinned of a chunk of memory
  * @room: entries of @pages
  * @kind: what the chunk is
- * @step: pages for each entry of @pages
+ * @order: 2^@order pages for each entry of @pages
  * @nr: pages in the chunk
  * @taken: pages of the chunk that have found another owner
  * @pfn: first page frame of a device's chunk
@@ -142,7 +142,7 @@ struct pinner {
 	struct page **pages;
 	unsigned int room;
 	enum pin_kind kind;
-	unsigned long step;
+	unsigned int order;
 	unsigned long nr;
 	unsigned long taken;
 	unsigned long pfn;
@@ -192,7 +192,7 @@ struct pinlog_cursor {
  * @iova: where the batch belongs
  * @size: bytes of the batch
  * @nr: runs of memory in the batch, in @sg; 0: it is one run of a device, in @run
- * @run: see @nr
+ * @run: see @nr; else the last one read
  * @room: entries of @sg
  * @sg: see @nr
  */
