@@ -332,10 +332,10 @@ static int maps_in_cgroup(int fd, char *memory)
 	for (int i = 0; i < CGROUP_MAPS; i++)
 		if (dma_map_rw(fd, memory, 4 * IOVA + i * PAGE, PAGE))
 			return 3;
-	/* A mapping takes 200 bytes at the very least. The figures are a little late. */
+	/* A mapping takes 184 bytes at the very least. The figures are a little late. */
 	for (tries = 0; tries < 1000; tries++, usleep(10000)) {
 		with = cgroup_kernel_bytes(CGROUP "/vfio-test");
-		if (with >= before + CGROUP_MAPS * 200)
+		if (with >= before + CGROUP_MAPS * 184)
 			break;
 	}
 	if (tries == 1000)
