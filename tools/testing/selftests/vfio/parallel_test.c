@@ -222,6 +222,97 @@ TEST_F(parallel, waiting_unmap_is_killed)
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
 }
 
+/* ---- another process that stands still ---- */
+
+/*
+ * A page fault of its own holds a process up in the middle of a map, on older kernels with its
+ * mmap_lock taken. The memory is private: what is pinned is a copy.
+ */
+FIXTURE(apart)
+{
+	struct slow_file file;
+	struct client c;
+	int fd;
+	char *memory;
+	long available;
+	long pins;
+	pid_t child;
+};
+
+/* Has a page mapped, and then stands still in the map of the file. */
+static int child_stands_still(const struct slow_file *file, int container)
+{
+	char *at = slow_file_map(file);
+	char *page = memory_new(PAGE);
+
+	if (!at || !page)
+		return 2;
+	if (dma_map_rw(container, page, 3 * IOVA, PAGE))
+		return 3;
+	return dma_map_rw(container, at, IOVA, SIZE) ? errno : 0;
+}
+
+FIXTURE_SETUP(apart)
+{
+	self->pins = pins_held();
+	if (slow_file_open(&self->file, SIZE))
+		SKIP(return, "no FUSE: %s", errno_name(errno));
+	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	self->fd = self->c.container;
+	self->memory = memory_new(SIZE);
+	ASSERT_NE(NULL, self->memory);
+	self->available = dma_available(self->fd);
+	self->child = fork();
+	if (!self->child)
+		_exit(child_stands_still(&self->file, self->fd));
+	ASSERT_TRUE(slow_file_wait(&self->file, PATIENCE_MS));
+}
+
+FIXTURE_TEARDOWN(apart)
+{
+	slow_file_close(&self->file);
+	if (self->child > 0)
+		waitpid(self->child, NULL, 0);
+	client_close(&self->c);
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(pins_become(self->pins));
+}
+
+/*
+ * Nobody waits for it, on any kernel: not information, nor maps and unmaps of other ranges, of
+ * which it may have mapped one itself, nor the memory management of another process.
+ */
+TEST_F(apart, nobody_waits)
+{
+	char *more;
+
+	EXPECT_EQ(self->available - 2, dma_available(self->fd));
+	EXPECT_EQ(1, ioctl(self->fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
+	EXPECT_EQ(self->c.func.group, fdinfo_number(self->fd, "vfio-container-groups"));
+	EXPECT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, SIZE));
+	EXPECT_ERRNO(EEXIST, dma_map_rw(self->fd, self->memory, IOVA + SIZE - PAGE, SIZE));
+	EXPECT_EQ((long)(SIZE / KIB), locked_kib());
+	more = memory_new(SIZE);
+	EXPECT_NE(NULL, more);
+	EXPECT_EQ(0, munmap(more, SIZE));
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
+	EXPECT_EQ((long long)PAGE, dma_unmap(self->fd, 0, 3 * IOVA, PAGE));
+	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	EXPECT_TRUE(slow_file_waits(&self->file));
+}
+
+/* It ends as if nothing had been. */
+TEST_F(apart, and_ends_well)
+{
+	ASSERT_EQ(0, slow_file_release(&self->file));
+	EXPECT_EQ(0, child_end(self->child, PATIENCE_MS));
+	self->child = 0;
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+	EXPECT_EQ((long long)PAGE, dma_unmap(self->fd, 0, 3 * IOVA, PAGE));
+	EXPECT_EQ(self->available, dma_available(self->fd));
+}
+
 /* ---- a process that is killed while it maps ---- */
 
 FIXTURE(killed)

@@ -199,6 +199,28 @@ bool stall_wait(const struct stall *s, int milliseconds);
 int stall_release(const struct stall *s);
 void stall_close(struct stall *s);
 
+/**
+ * struct slow_file - a file whose first read waits
+ * @path: of the file
+ * @server: the process whose file system it is
+ * @told: it tells here when somebody waits
+ * @go: it is told here when that is to end
+ */
+struct slow_file {
+	char path[64];
+	pid_t server;
+	int told;
+	int go;
+};
+
+/* slow_file.c */
+int slow_file_open(struct slow_file *s, size_t size);
+void *slow_file_map(const struct slow_file *s);
+bool slow_file_wait(const struct slow_file *s, int milliseconds);
+bool slow_file_waits(const struct slow_file *s);
+int slow_file_release(const struct slow_file *s);
+void slow_file_close(struct slow_file *s);
+
 /* taken.c: what a user sees of a device that was taken from him */
 #define ONES	0xffffffffU
 bool is_dead(int device);
