@@ -10,6 +10,7 @@
 #include <kselftest_harness.h>
 #include <linux/capability.h>
 #include <linux/pci_regs.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -22,12 +23,12 @@
 #define TAINT_USER	0x40
 #define NOT_SUPPORTED	524 /* the kernel's ENOTSUPP, which has no name here */
 
-/* The first edu device that is in no group, or in one that was made up. */
-static int find_unwatched(struct pci_func *func)
+/* The first device of a kind that is in no group, or in one that was made up. */
+static int find_unwatched(enum test_device kind, struct pci_func *func)
 {
 	char path[128], name[32] = "";
 
-	for (int nth = 0; !pci_find(EDU, nth, func); nth++) {
+	for (int nth = 0; !pci_find(kind, nth, func); nth++) {
 		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", func->group);
 		if (func->group < 0 || (!file_read(path, name, sizeof(name)) &&
 					!strcmp(name, "vfio-noiommu")))
@@ -77,7 +78,7 @@ FIXTURE_SETUP(noiommu)
 	self->c.container = -1;
 	self->c.group = -1;
 	self->c.device = -1;
-	if (find_unwatched(&self->c.func))
+	if (find_unwatched(EDU, &self->c.func))
 		SKIP(return, "every device %s is watched by an IOMMU", test_device_name(EDU));
 	ASSERT_OK(pci_unbind(&self->c.func));
 	ASSERT_OK(file_write(ALLOWED, "N"));
@@ -93,7 +94,10 @@ FIXTURE_TEARDOWN(noiommu)
 /* Binds the device with the administrator's consent and opens an empty container and the group. */
 static int bind_and_open(struct client *c)
 {
-	if (file_write(ALLOWED, "Y") || pci_bind(&c->func, "vfio-pci") || find_unwatched(&c->func))
+	const struct pci_func func = c->func;
+
+	if (file_write(ALLOWED, "Y") || pci_bind(&c->func, "vfio-pci") ||
+	    pci_at(func.bdf, &c->func))
 		return -1;
 	c->container = container_open();
 	c->group = unwatched_open(&c->func);
@@ -115,7 +119,7 @@ TEST_F(noiommu, off_by_default)
 	int container = container_open();
 
 	EXPECT_ERRNO(ENODEV, pci_bind(&self->c.func, "vfio-pci"));
-	ASSERT_OK(find_unwatched(&self->c.func));
+	ASSERT_OK(find_unwatched(EDU, &self->c.func));
 	EXPECT_EQ(-1, self->c.func.group);
 	EXPECT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
 	ASSERT_OK(file_write(ALLOWED, "Y"));
@@ -132,7 +136,7 @@ TEST_F(noiommu, group)
 
 	ASSERT_OK(file_write(ALLOWED, "Y"));
 	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
-	ASSERT_OK(find_unwatched(&self->c.func));
+	ASSERT_OK(find_unwatched(EDU, &self->c.func));
 	number = self->c.func.group;
 	ASSERT_LE(0, number);
 	snprintf(wanted, sizeof(wanted), "%s: given to users without an IOMMU", self->c.func.bdf);
@@ -155,7 +159,7 @@ TEST_F(noiommu, group)
 	EXPECT_ERRNO(ENOENT, stat(path, &node));
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", number);
 	EXPECT_ERRNO(ENOENT, stat(path, &node));
-	ASSERT_OK(find_unwatched(&self->c.func));
+	ASSERT_OK(find_unwatched(EDU, &self->c.func));
 	EXPECT_EQ(-1, self->c.func.group);
 	close(log);
 }
@@ -344,6 +348,109 @@ TEST_F(noiommu, never_mixed)
 	EXPECT_OK(pci_unbind(&watched.func));
 }
 
+/* ---- a device that is taken back ---- */
+
+/* A thread that opens the device through a group fd, over and over, until it cannot. */
+struct opener {
+	pthread_t thread;
+	const struct client *c;
+	unsigned long times;
+	int error;
+};
+
+static void *open_until_error(void *data)
+{
+	struct opener *opener = data;
+	int device;
+
+	while ((device = group_get_device(opener->c->group, opener->c->func.bdf)) >= 0) {
+		close(device);
+		__atomic_fetch_add(&opener->times, 1, __ATOMIC_RELEASE);
+	}
+	opener->error = errno;
+	return NULL;
+}
+
+static bool opener_start(struct opener *opener, const struct client *c)
+{
+	*opener = (struct opener){ .c = c };
+	if (pthread_create(&opener->thread, NULL, open_until_error, opener))
+		return false;
+	for (int tries = 0; tries < PATIENCE_MS; tries++, usleep(1000))
+		if (__atomic_load_n(&opener->times, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+FIXTURE(taken)
+{
+	struct client c;
+};
+
+FIXTURE_VARIANT(taken)
+{
+	enum test_device kind;
+	const char *host_driver;
+};
+
+FIXTURE_VARIANT_ADD(taken, edu) { .kind = EDU, .host_driver = "pci-stub" };
+FIXTURE_VARIANT_ADD(taken, e1000e) { .kind = E1000E, .host_driver = "e1000e" };
+
+FIXTURE_SETUP(taken)
+{
+	self->c.container = -1;
+	self->c.group = -1;
+	self->c.device = -1;
+	if (find_unwatched(variant->kind, &self->c.func))
+		SKIP(return, "every device %s is watched by an IOMMU",
+		     test_device_name(variant->kind));
+	if (!driver_is_there(variant->host_driver))
+		SKIP(return, "the kernel has no driver %s", variant->host_driver);
+	ASSERT_OK(file_write(ALLOWED, "Y"));
+	ASSERT_OK(pci_take(variant->kind));
+}
+
+FIXTURE_TEARDOWN(taken)
+{
+	client_close(&self->c);
+	pci_give_back();
+	file_write(ALLOWED, "N");
+}
+
+/*
+ * Unbinding ends although a program has the group and the device open and goes on opening it. All
+ * that its fds say from then on is ENODEV; the node is gone, and the host's driver has the device.
+ * A user to come is none the worse for the fds that the program keeps.
+ */
+TEST_F(taken, while_it_is_opened)
+{
+	struct opener opener;
+	struct client next;
+	char path[64];
+	__u32 flags;
+
+	ASSERT_OK(open_whole(&self->c));
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", self->c.func.group);
+	ASSERT_TRUE(opener_start(&opener, &self->c));
+	ASSERT_OK(take_back(&self->c.func));
+	pthread_join(opener.thread, NULL);
+	EXPECT_EQ(ENODEV, opener.error)
+		TH_LOG("%s", errno_name(opener.error));
+	EXPECT_TRUE(is_dead(self->c.device));
+	EXPECT_ERRNO(ENODEV, group_status(self->c.group, &flags));
+	EXPECT_ERRNO(ENODEV, group_get_device(self->c.group, self->c.func.bdf));
+	EXPECT_ERRNO(ENOENT, access(path, F_OK));
+
+	ASSERT_OK(pci_bind(&self->c.func, variant->host_driver));
+	if (variant->kind == E1000E)
+		EXPECT_TRUE(card_works(&self->c.func));
+	next.func = self->c.func;
+	ASSERT_OK(open_whole(&next));
+	EXPECT_NE(0xffff, config_read(&next, 0, 2));
+	EXPECT_TRUE(is_dead(self->c.device));
+	client_close(&next);
+}
+
 /*
  * Where only this device is not watched it stands behind a host bridge of its own, and firmware
  * code finds the interrupts of that: half a minute of work for a debug kernel under emulation, each
@@ -353,7 +460,7 @@ static void enable_once(void)
 {
 	struct pci_func func;
 
-	if (!access("/sys/class/iommu/dmar0", F_OK) && !find_unwatched(&func))
+	if (!access("/sys/class/iommu/dmar0", F_OK) && !find_unwatched(EDU, &func))
 		pci_write(&func, "enable", "1");
 }
 
@@ -362,5 +469,6 @@ int main(int argc, char **argv)
 	enable_once();
 	/* The second is the driver core's: that a device was refused. */
 	log_announce("without an IOMMU|probe .*failed with error -22|PCI INT .: no GSI");
+	log_announce("Device is taken back|No device request channel|callbacks suppressed");
 	return test_harness_run(argc, argv);
 }
