@@ -4,8 +4,8 @@
  * processes, while groups leave their container and devices their driver. Whatever comes first,
  * each call ends with one of the errors that it may end with, and afterwards all is as it was.
  *
- * SOAK_SECONDS in the environment is the length of the whole program [10, with kmemleak 60], SEED
- * the beginning of the random numbers [1].
+ * SOAK_SECONDS in the environment is the length of the test of neighbours, and of all others
+ * together [lib/soak.c], SEED the beginning of the random numbers [1].
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -24,6 +24,9 @@
 #define NR_TESTS	4
 #define MAX_WORKERS	12
 #define OUTCOMES	256
+#define FD_CONTAINER	500
+#define FD_GROUP	501
+#define FD_DEVICE	502
 
 /* ---- workers: threads that do one thing over and over ---- */
 
@@ -32,6 +35,8 @@ struct arena {
 	struct client c;	/* of EDU 0; fds may be -1 or stale at any time */
 	struct client other;	/* of EDU 1 */
 	char *memory;
+	const char *host_driver; /* of other, where that is a neighbour of c */
+	unsigned long lent;	/* how often the host had that device */
 	unsigned int seed;
 	bool stop;
 };
@@ -111,11 +116,12 @@ static unsigned int first_seed(void)
 	return text ? atoi(text) : 1;
 }
 
-/* Runs a worker for each job, all at once, for the test's share of the time. */
-static bool run_jobs(struct arena *arena, const struct job * const *jobs, size_t count)
+/* Runs a worker for each job, all at once, for that many seconds. */
+static bool run_jobs(struct arena *arena, int seconds, const struct job * const *jobs,
+		     size_t count)
 {
 	struct worker workers[MAX_WORKERS] = {};
-	struct timespec length = { .tv_sec = soak_seconds() / NR_TESTS + 1 };
+	struct timespec length = { .tv_sec = seconds };
 	bool good = true;
 
 	ksft_print_msg("seed %u, %ld s\n", arena->seed, (long)length.tv_sec);
@@ -135,11 +141,17 @@ static bool run_jobs(struct arena *arena, const struct job * const *jobs, size_t
 	return good;
 }
 
-#define RUN_JOBS(arena, ...) ({						\
+#define RUN_JOBS(arena, seconds, ...) ({				\
 	static const struct job * const _jobs[] = { __VA_ARGS__ };	\
 									\
-	run_jobs(arena, _jobs, ARRAY_SIZE(_jobs));			\
+	run_jobs(arena, seconds, _jobs, ARRAY_SIZE(_jobs));		\
 })
+
+/* One of several tests' share of the time. */
+static int share_of_time(void)
+{
+	return soak_seconds() / NR_TESTS + 1;
+}
 
 /* ---- the jobs ---- */
 
@@ -352,23 +364,214 @@ FIXTURE_TEARDOWN(race)
  */
 TEST_F_TIMEOUT(race, container, 3600)
 {
-	EXPECT_TRUE(RUN_JOBS(&self->arena, &map, &map, &unmap, &ask, &set_iommu, &set_iommu,
-			     &join, &other, &reopen));
+	EXPECT_TRUE(RUN_JOBS(&self->arena, share_of_time(), &map, &map, &unmap, &ask, &set_iommu,
+			     &set_iommu, &join, &other, &reopen));
 }
 
 /* Devices opened, used and closed while their group tries to leave its container. */
 TEST_F_TIMEOUT(race, device, 3600)
 {
-	EXPECT_TRUE(RUN_JOBS(&self->arena, &open_device, &open_device, &use_device, &use_device,
-			     &join, &set_iommu, &map, &unmap, &look));
+	EXPECT_TRUE(RUN_JOBS(&self->arena, share_of_time(), &open_device, &open_device,
+			     &use_device, &use_device, &join, &set_iommu, &map, &unmap, &look));
 }
 
 /* Openers while the device goes from its driver and comes back. */
 TEST_F_TIMEOUT(race, bind, 3600)
 {
 	fd_close(&self->arena.c.group);
-	EXPECT_TRUE(RUN_JOBS(&self->arena, &rebind, &whole_client, &whole_client, &whole_client,
-			     &look, &look));
+	EXPECT_TRUE(RUN_JOBS(&self->arena, share_of_time(), &rebind, &whole_client, &whole_client,
+			     &whole_client, &look, &look));
+}
+
+/* ---- neighbours ---- */
+
+/* An fd moves to a number of its own, where nobody else's fd can be taken for it. */
+static void publish(int *fd, int number)
+{
+	if (*fd >= 0)
+		dup3(*fd, number, O_CLOEXEC);
+	fd_close(fd);
+}
+
+/* The others would leave no processor to those whose steps take their time. */
+static void pause_for_others(struct worker *w)
+{
+	usleep(dice(w, 10000));
+}
+
+/* Opens all but perhaps the device, lets others use it, and closes it in any order. */
+static int once_open_and_close(struct worker *w)
+{
+	struct client c;
+
+	pause_for_others(w);
+	if (client_open_group(&c, E1000, 0) || group_set_container(c.group, c.container) ||
+	    ioctl(c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+		client_close(&c);
+		return errno;
+	}
+	/* Its last close resets it, which takes a second where the whole bus has to be reset. */
+	if (!dice(w, 8))
+		c.device = group_get_device(c.group, c.func.bdf);
+	publish(&c.container, FD_CONTAINER);
+	publish(&c.group, FD_GROUP);
+	publish(&c.device, FD_DEVICE);
+	usleep(dice(w, 50000));
+	for (unsigned int first = dice(w, 3), i = 0; i < 3; i++)
+		close(FD_CONTAINER + (first + i) % 3);
+	return 0;
+}
+
+static int once_group_comes_and_goes(struct worker *w)
+{
+	int container = FD_CONTAINER;
+	__u32 flags;
+
+	usleep(dice(w, 500));
+	switch (dice(w, 3)) {
+	case 0:
+		return to_errno(group_status(FD_GROUP, &flags));
+	case 1:
+		return to_errno(ioctl(FD_GROUP, VFIO_GROUP_SET_CONTAINER, &container));
+	default:
+		return to_errno(ioctl(FD_GROUP, VFIO_GROUP_UNSET_CONTAINER));
+	}
+}
+
+static int open_through_group(const struct pci_func *func)
+{
+	struct client c = { .device = group_get_device(FD_GROUP, func->bdf) };
+
+	if (c.device < 0)
+		return errno;
+	client_read_regions(&c);
+	config_read(&c, 0, 4);
+	close(c.device);
+	return 0;
+}
+
+static int once_get_device(struct worker *w)
+{
+	pause_for_others(w);
+	return open_through_group(&w->arena->c.func);
+}
+
+static int once_get_neighbour(struct worker *w)
+{
+	pause_for_others(w);
+	return open_through_group(&w->arena->other.func);
+}
+
+/*
+ * From VFIO to nobody, to the host, or to its driver that does nothing, which blocks nobody and is
+ * quick, and back. The way back is always open.
+ */
+static int once_neighbour(struct worker *w)
+{
+	static const char * const quick[] = { NULL, "pci-stub" };
+	const char *driver = w->arena->lent % 8 == 4 ? w->arena->host_driver : quick[dice(w, 2)];
+	const struct pci_func *func = &w->arena->other.func;
+	int error;
+
+	pause_for_others(w);
+	error = to_errno(driver ? pci_bind(func, driver) : pci_unbind(func));
+	if (!error)
+		w->arena->lent++;
+	pause_for_others(w);
+	return pci_bind(func, "vfio-pci") ? ECANCELED : error;
+}
+
+/* What fdinfo tells of an fd is of this fd: EPROTO if not. */
+static int once_fdinfo(struct worker *w)
+{
+	const struct client *c = &w->arena->c;
+	char text[64] = "";
+
+	usleep(dice(w, 500));
+	switch (dice(w, 3)) {
+	case 0:
+		if (fdinfo_get(FD_CONTAINER, "vfio-container-number", text, sizeof(text)))
+			return errno;
+		return atoi(text) > 0 ? 0 : EPROTO;
+	case 1:
+		if (fdinfo_get(FD_GROUP, "vfio-group", text, sizeof(text)))
+			return errno;
+		return atoi(text) == c->func.group ? 0 : EPROTO;
+	default:
+		if (fdinfo_get(FD_DEVICE, "vfio-device-name", text, sizeof(text)))
+			return errno;
+		return strcmp(text, c->func.bdf) ? EPROTO : 0;
+	}
+}
+
+/* EBUSY: another has the group. EPERM (or EBUSY): the host has the neighbour. EBADF: closed. */
+static const struct job open_close = {
+	"open and close", once_open_and_close, { EBUSY, EPERM }
+};
+static const struct job come_and_go = {
+	"come and go", once_group_comes_and_goes, { EBADF, EINVAL, EBUSY, EPERM }
+};
+
+static const struct job get_device = { "get device", once_get_device, { EBADF, EINVAL } };
+
+/* ENODEV: VFIO has not got it. */
+static const struct job get_neighbour = {
+	"get neighbour", once_get_neighbour, { EBADF, EINVAL, ENODEV }
+};
+
+/* EINVAL: the driver core keeps the host out of a group that is in use. */
+static const struct job neighbour = { "neighbour", once_neighbour, { EINVAL } };
+
+static const struct job fdinfo = { "fdinfo", once_fdinfo, { ENOENT } };
+static const struct job look_at_it = { "look", once_look, { 0 } };
+
+FIXTURE(beside)
+{
+	struct arena arena;
+};
+
+FIXTURE_SETUP(beside)
+{
+	struct arena *arena = &self->arena;
+
+	if (pci_find(E1000, 0, &arena->c.func) || pci_find(E1000, 1, &arena->other.func))
+		SKIP(return, "no two devices %s", test_device_name(E1000));
+	ASSERT_EQ(arena->c.func.group, arena->other.func.group);
+	if (!driver_is_there("pci-stub"))
+		SKIP(return, "the kernel has no driver pci-stub");
+	arena->host_driver = driver_is_there("e1000") ? "e1000" : "pci-stub";
+	arena->memory = memory_new(PAGE);
+	ASSERT_NE(NULL, arena->memory);
+	arena->seed = first_seed();
+}
+
+/* The group is free and usable, with both of its devices. */
+FIXTURE_TEARDOWN(beside)
+{
+	struct client c;
+	int other;
+
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_OK(pci_bind(&self->arena.other.func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, E1000, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_OK(dma_map_rw(c.container, self->arena.memory, IOVA, PAGE));
+	EXPECT_EQ(0x8086, config_read(&c, 0, 2));
+	other = group_get_device(c.group, self->arena.other.func.bdf);
+	EXPECT_LE(0, other);
+	close(other);
+	client_close(&c);
+}
+
+/*
+ * A group is opened, used, looked at and closed while its other device goes to a driver of the host
+ * and comes back. Each step works, or says that the other one has the device.
+ */
+TEST_F_TIMEOUT(beside, neighbour, 3600)
+{
+	EXPECT_TRUE(RUN_JOBS(&self->arena, soak_seconds(), &open_close, &open_close, &come_and_go,
+			     &get_device, &get_neighbour, &neighbour, &fdinfo, &fdinfo,
+			     &look_at_it));
+	EXPECT_LT(0, self->arena.lent);
 }
 
 /* ---- processes ---- */
@@ -394,7 +597,7 @@ static void child_life(const struct client *parents, int socket, char *memory)
 TEST_F_TIMEOUT(race, processes, 3600)
 {
 	struct arena *arena = &self->arena;
-	time_t end = time(NULL) + soak_seconds() / NR_TESTS + 1;
+	time_t end = time(NULL) + share_of_time();
 	struct worker w = { .arena = arena, .seed = arena->seed };
 	struct client *c = &arena->c;
 	pid_t children[4];
@@ -429,7 +632,7 @@ TEST_F_TIMEOUT(race, processes, 3600)
 
 int main(int argc, char **argv)
 {
-	static const enum test_device needs[] = { EDU };
+	static const enum test_device needs[] = { EDU, E1000 };
 
 	log_announce("No device request channel registered");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
