@@ -508,6 +508,7 @@ static int once_fdinfo(struct worker *w)
 static const struct job open_close = {
 	"open and close", once_open_and_close, { EBUSY, EPERM }
 };
+
 static const struct job come_and_go = {
 	"come and go", once_group_comes_and_goes, { EBADF, EINVAL, EBUSY, EPERM }
 };

@@ -107,7 +107,7 @@ static void serve_one(int fuse, const struct fuse_in_header *request, size_t siz
 	case FUSE_INTERRUPT:
 		break; /* nobody waits for an answer */
 	default:
-		answer(fuse, request, ENOSYS, NULL, 0);
+		answer(fuse, request, EOPNOTSUPP, NULL, 0);
 	}
 }
 
