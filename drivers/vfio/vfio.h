@@ -33,8 +33,8 @@
  * viability.c's trying (mutex) only tries for device_lock.
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->view_lock and vfio_reason.lock (spinlocks), device->files_lock, and vfio-pci's
- * aliases_lock, late_lock and vga_lock (the latter two spinlocks).
+ * group->view_lock, vfio_reason.lock and type1_payer.lock (spinlocks), device->files_lock, and
+ * vfio-pci's aliases_lock, late_lock and vga_lock (the latter two spinlocks).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error: there memory_lock is only tried for. (A device that

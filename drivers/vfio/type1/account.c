@@ -55,27 +55,70 @@ static void account_put(struct type1_account *account, unsigned int users)
 }
 
 /**
- * account_get - get the caller's account
- * @last: the one that was got before, or NULL, and then the one that is got now; owns a reference
+ * payer_init - begin to remember who came last
+ * @payer: to be given back by payer_exit()
  *
- * Context: process context of the user; may sleep. The caller guards @last.
- * Return: a reference, to be given back by account_drop(), or NULL without memory.
+ * Context: any.
  */
-struct type1_account *account_get(struct type1_account **last)
+void payer_init(struct type1_payer *payer)
+{
+	spin_lock_init(&payer->lock);
+	payer->account = NULL;
+}
+
+/**
+ * payer_exit - forget who came last
+ * @payer: made by payer_init()
+ *
+ * Context: process context.
+ */
+void payer_exit(struct type1_payer *payer)
+{
+	account_drop(payer->account, 1, 0, false);
+}
+
+/* A reference to the account of who came last, if that is the caller. */
+static struct type1_account *payer_is_caller(struct type1_payer *payer)
 {
 	struct type1_account *account;
 
+	spin_lock(&payer->lock);
+	account = payer->account;
+	if (account && account->mm == current->mm)
+		refcount_inc(&account->users);
+	else
+		account = NULL;
+	spin_unlock(&payer->lock);
+	return account;
+}
+
+/**
+ * account_get - get the caller's account
+ * @payer: who came last; it is the caller now
+ *
+ * Context: process context of the user; may sleep.
+ * Return: a reference, to be given back by account_drop(), or NULL without memory.
+ */
+struct type1_account *account_get(struct type1_payer *payer)
+{
+	struct type1_account *account, *former;
+
 	if (vfio_should_fail())
 		return NULL;
-	if (!*last || (*last)->mm != current->mm) {
-		account = account_new();
-		if (!account)
-			return NULL;
-		account_drop(*last, 1, 0, false);
-		*last = account;
-	}
-	refcount_inc(&(*last)->users);
-	return *last;
+	account = payer_is_caller(payer);
+	if (account)
+		return account;
+
+	account = account_new();
+	if (!account)
+		return NULL;
+	refcount_inc(&account->users);
+	spin_lock(&payer->lock);
+	former = payer->account;
+	payer->account = account;
+	spin_unlock(&payer->lock);
+	account_drop(former, 1, 0, false);
+	return account;
 }
 
 /* Count pages back. An mm that has ended takes it as well and nobody reads it. */

@@ -79,29 +79,52 @@ static void mapping_unpin(struct type1_mapping *mapping)
 	pinlog_free(&mapping->log);
 }
 
+/**
+ * struct bill - what mappings give back to an account
+ * @account: the account, NULL: nothing yet
+ * @users: references
+ * @pages: pages that they had charged
+ */
+struct bill {
+	struct type1_account *account;
+	unsigned int users;
+	unsigned long pages;
+};
+
+/* Settle a bill, or add it to the caller's own. */
+static void bill_close(const struct bill *bill, struct bill *own)
+{
+	if (!bill->account || bill->account->mm != current->mm) {
+		account_drop(bill->account, bill->users, bill->pages, false);
+	} else if (!own->account) {
+		*own = *bill;
+	} else {
+		own->pages += bill->pages;
+		account_drop(bill->account, bill->users, 0, false);
+	}
+}
+
 /*
- * Give back what mappings hold, of which nothing is mapped; @wait as for account_drop(). Few of
- * them were charged to different users.
+ * Give back what mappings hold, of which nothing is mapped; @wait as for account_drop(), and the
+ * caller waits last, when all others have what is theirs. Few of them were charged to different
+ * users.
  */
 static void mappings_release(const struct list_head *list, bool wait)
 {
-	struct type1_account *account = NULL;
+	struct bill bill = {}, own = {};
 	struct type1_mapping *mapping;
-	unsigned long pages = 0;
-	unsigned int users = 0;
 
 	list_for_each_entry(mapping, list, claimed) {
 		mapping_unpin(mapping);
-		if (mapping->account != account) {
-			account_drop(account, users, pages, wait);
-			account = mapping->account;
-			users = 0;
-			pages = 0;
+		if (mapping->account != bill.account) {
+			bill_close(&bill, &own);
+			bill = (struct bill){ .account = mapping->account };
 		}
-		users++;
-		pages += mapping->locked;
+		bill.users++;
+		bill.pages += mapping->locked;
 	}
-	account_drop(account, users, pages, wait);
+	bill_close(&bill, &own);
+	account_drop(own.account, own.users, own.pages, wait);
 }
 
 /* Free mappings that hold nothing and are in no tree. */
@@ -596,9 +619,13 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 	if (!mapping)
 		return -ENOMEM;
 
+	mapping->account = account_get(&iommu->payer);
+	if (!mapping->account) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
 	mutex_lock(&iommu->lock);
-	mapping->account = account_get(&iommu->account);
-	ret = mapping->account ? mapping_publish(iommu, mapping) : -ENOMEM;
+	ret = mapping_publish(iommu, mapping);
 	mutex_unlock(&iommu->lock);
 	if (ret)
 		goto err_free;
@@ -715,24 +742,27 @@ static struct type1_mapping *mapping_without_vaddr(struct type1_iommu *iommu,
 static struct type1_account *charge_caller(struct type1_iommu *iommu,
 					   const struct iova_range *range, unsigned long *pages)
 {
-	struct type1_account *account = NULL;
+	struct type1_account *account;
 	struct type1_mapping *mapping;
+	bool own = false;
 	int ret;
 
 	mutex_lock(&iommu->lock);
 	mapping = mapping_without_vaddr(iommu, range);
 	ret = PTR_ERR_OR_ZERO(mapping);
-	if (!ret && mapping->account->mm != current->mm) {
+	if (!ret) {
 		*pages = mapping->locked;
-		account = account_get(&iommu->account);
-		ret = account ? 0 : -ENOMEM;
+		own = mapping->account->mm == current->mm;
 	}
 	mutex_unlock(&iommu->lock);
 	if (ret)
 		return ERR_PTR(ret);
-	if (!account)
+	if (own)
 		return NULL;
 
+	account = account_get(&iommu->payer);
+	if (!account)
+		return ERR_PTR(-ENOMEM);
 	ret = account_charge(account, *pages, capable(CAP_IPC_LOCK));
 	if (!ret)
 		return account;

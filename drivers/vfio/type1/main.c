@@ -39,6 +39,7 @@ static void *type1_open(unsigned long type, u64 container, struct vfio_reason *r
 	INIT_LIST_HEAD(&iommu->domains);
 	init_rwsem(&iommu->domains_lock);
 	mutex_init(&iommu->lock);
+	payer_init(&iommu->payer);
 	init_waitqueue_head(&iommu->changed);
 	type1_debugfs_add(iommu);
 	return iommu;
@@ -51,7 +52,7 @@ static void type1_release(void *instance)
 	type1_debugfs_remove(iommu);
 	/* The last group took all mappings with it, and the last ioctl its orphan. */
 	WARN_ON_ONCE(!list_empty(&iommu->domains) || !RB_EMPTY_ROOT(&iommu->mappings));
-	account_drop(iommu->account, 1, 0, false);
+	payer_exit(&iommu->payer);
 	iova_set_free(&iommu->ranges);
 	kfree(iommu);
 }

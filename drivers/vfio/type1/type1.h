@@ -42,6 +42,7 @@
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <uapi/linux/vfio.h>
@@ -81,6 +82,16 @@ struct type1_account {
 	struct list_head late;
 	struct list_head settled;
 	unsigned long late_pages;
+};
+
+/**
+ * struct type1_payer - who was the last to be charged in a container
+ * @lock: of @account
+ * @account: a reference, or NULL
+ */
+struct type1_payer {
+	spinlock_t lock; /* of account */
+	struct type1_account *account;
 };
 
 /**
@@ -305,11 +316,11 @@ static_assert(sizeof(struct type1_mapping) <= 192);
  * @closed: the last group has left, guarded as @domains
  * @lends: a device's memory was mapped once; set for good
  * @withdrawals: how often something lent was withdrawn; changed by one at a time
+ * @payer: who came last to map
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
  * @last_serial: that of the mapping that came last
- * @account: of who came last to map; a reference, or NULL
  * @nr_vaddr_invalid: mappings whose vaddr is not valid
  * @dirty_tracking: between START and STOP
  * @changes: counts mappings that left a state other than MAPPING_LIVE
@@ -327,12 +338,12 @@ struct type1_iommu {
 	bool closed;
 	bool lends;
 	unsigned long withdrawals;
+	struct type1_payer payer;
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
 	unsigned int nr_mappings;
 	unsigned long last_serial;
-	struct type1_account *account;
 	unsigned int nr_vaddr_invalid;
 	bool dirty_tracking;
 	unsigned long changes;
@@ -378,7 +389,9 @@ int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize
 int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 
 /* account.c */
-struct type1_account *account_get(struct type1_account **last);
+void payer_init(struct type1_payer *payer);
+void payer_exit(struct type1_payer *payer);
+struct type1_account *account_get(struct type1_payer *payer);
 int account_charge(struct type1_account *account, unsigned long pages, bool unlimited);
 void account_drop(struct type1_account *account, unsigned int users, unsigned long pages,
 		  bool wait);

@@ -55,15 +55,6 @@ static int become_nobody(rlim_t limit)
 	       setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY) ? -1 : 0;
 }
 
-/* Waits until this process has that much locked. */
-static bool locked_becomes(long kib)
-{
-	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, usleep(10000))
-		if (locked_kib() == kib)
-			return true;
-	return false;
-}
-
 /* Runs a function in a child; its exit status tells the first thing that was wrong. */
 #define EXPECT_CHILD(call) do {						\
 	pid_t _child = fork();						\

@@ -233,19 +233,41 @@ FIXTURE(apart)
 	struct slow_file file;
 	struct client c;
 	int fd;
+	int go;		/* the child unmaps when it reads from the other end */
 	char *memory;
 	long available;
 	long pins;
 	pid_t child;
 };
 
-/* Has a page mapped, and then stands still in the map of the file. */
-static int child_stands_still(const struct slow_file *file, int container)
+/* What the child's second thread has to do with. */
+struct unmapper {
+	int container;
+	int go;
+};
+
+static void *unmap_when_told(void *data)
 {
+	struct unmapper *u = data;
+	char byte;
+
+	if (read(u->go, &byte, 1) == 1)
+		dma_unmap(u->container, 0, 3 * IOVA, 2 * PAGE);
+	return NULL;
+}
+
+/*
+ * Has a page mapped, and then stands still in the map of the file. Another thread unmaps when it is
+ * told to.
+ */
+static int child_stands_still(const struct slow_file *file, int container, int go)
+{
+	struct unmapper unmapper = { container, go };
 	char *at = slow_file_map(file);
 	char *page = memory_new(PAGE);
+	pthread_t thread;
 
-	if (!at || !page)
+	if (!at || !page || pthread_create(&thread, NULL, unmap_when_told, &unmapper))
 		return 2;
 	if (dma_map_rw(container, page, 3 * IOVA, PAGE))
 		return 3;
@@ -254,18 +276,27 @@ static int child_stands_still(const struct slow_file *file, int container)
 
 FIXTURE_SETUP(apart)
 {
+	int go[2];
+
 	self->pins = pins_held();
-	if (slow_file_open(&self->file, SIZE))
-		SKIP(return, "no FUSE: %s", errno_name(errno));
+	if (slow_file_open(&self->file, SIZE)) {
+		ASSERT_EQ(ENODEV, errno);
+		SKIP(return, "no FUSE");
+	}
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	self->fd = self->c.container;
 	self->memory = memory_new(SIZE);
 	ASSERT_NE(NULL, self->memory);
 	self->available = dma_available(self->fd);
+	ASSERT_EQ(0, pipe(go));
 	self->child = fork();
-	if (!self->child)
-		_exit(child_stands_still(&self->file, self->fd));
+	if (!self->child) {
+		close(go[1]);
+		_exit(child_stands_still(&self->file, self->fd, go[0]));
+	}
+	close(go[0]);
+	self->go = go[1];
 	ASSERT_TRUE(slow_file_wait(&self->file, PATIENCE_MS));
 }
 
@@ -274,6 +305,7 @@ FIXTURE_TEARDOWN(apart)
 	slow_file_close(&self->file);
 	if (self->child > 0)
 		waitpid(self->child, NULL, 0);
+	close(self->go);
 	client_close(&self->c);
 	EXPECT_EQ(0, locked_kib());
 	EXPECT_TRUE(pins_become(self->pins));
@@ -299,6 +331,19 @@ TEST_F(apart, nobody_waits)
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
 	EXPECT_EQ((long long)PAGE, dma_unmap(self->fd, 0, 3 * IOVA, PAGE));
 	EXPECT_EQ(self->available - 1, dma_available(self->fd));
+	EXPECT_TRUE(slow_file_waits(&self->file));
+}
+
+/*
+ * The child unmaps what two processes have mapped, its own first. Where that has to wait for the
+ * child's own memory management (6.1), the other one has all that is his all the same.
+ */
+TEST_F(apart, others_have_theirs)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, 3 * IOVA + PAGE, PAGE));
+	EXPECT_EQ((long)(PAGE / KIB), locked_kib());
+	ASSERT_EQ(1, write(self->go, "", 1));
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(slow_file_waits(&self->file));
 }
 

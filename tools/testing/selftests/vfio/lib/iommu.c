@@ -114,6 +114,15 @@ long locked_kib(void)
 	return locked_kib_of(getpid());
 }
 
+/* Waits until this process has that much locked. */
+bool locked_becomes(long kib)
+{
+	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, usleep(10000))
+		if (locked_kib() == kib)
+			return true;
+	return false;
+}
+
 /* Memory of small pages, zeroed, not there until it is touched. */
 void *memory_new(size_t size)
 {

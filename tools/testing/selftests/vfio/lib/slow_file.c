@@ -120,8 +120,8 @@ static void serve(int fuse, size_t size, int told, int go)
 	for (;;) {
 		if (read(fuse, request, sizeof(request)) > 0)
 			serve_one(fuse, (void *)request, size, told, go);
-		else if (errno == ENODEV)
-			_exit(0);
+		else if (errno != EINTR && errno != EAGAIN && errno != ENOENT)
+			_exit(errno != ENODEV);
 	}
 }
 

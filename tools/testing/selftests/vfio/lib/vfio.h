@@ -140,6 +140,7 @@ long dma_available(int container);
 int iommu_enforces_coherency(void);
 long locked_kib(void);
 long locked_kib_of(pid_t pid);
+bool locked_becomes(long kib);
 void *memory_new(size_t size);
 void *memory_huge(size_t size);
 
