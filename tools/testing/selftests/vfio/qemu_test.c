@@ -109,6 +109,11 @@ TEST_F(qemu, loses_its_disk)
 	ASSERT_TRUE(monitor_answers(self->monitor, "{\"execute\":\"qmp_capabilities\"}\n",
 				    "return"));
 	ASSERT_TRUE(firmware_uses(&self->disk, self->pid));
+	/*
+	 * The firmware would change the map of memory in the end. QEMU maps the changes, in a
+	 * container that has lost its only group, and gives up on purpose when that is refused.
+	 */
+	ASSERT_TRUE(monitor_answers(self->monitor, "{\"execute\":\"stop\"}\n", "return"));
 	ASSERT_TRUE(unbind_ends(&self->disk, REVOKE_AFTER_MS));
 	ASSERT_OK(pci_bind(&self->disk, "nvme"));
 	EXPECT_TRUE(disk_works());
