@@ -77,8 +77,8 @@ void payer_exit(struct type1_payer *payer)
 	account_drop(payer->account, 1, 0, false);
 }
 
-/* A reference to the account of who came last, if that is the caller. */
-static struct type1_account *payer_is_caller(struct type1_payer *payer)
+/* A reference to the account of who came last, if that is the caller, or NULL. */
+static struct type1_account *payer_account(struct type1_payer *payer)
 {
 	struct type1_account *account;
 
@@ -105,7 +105,7 @@ struct type1_account *account_get(struct type1_payer *payer)
 
 	if (vfio_should_fail())
 		return NULL;
-	account = payer_is_caller(payer);
+	account = payer_account(payer);
 	if (account)
 		return account;
 

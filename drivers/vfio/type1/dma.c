@@ -68,11 +68,10 @@ static void mapping_unmap(struct type1_iommu *iommu, struct type1_mapping *mappi
 /* Unpin what a mapping holds, of which nothing is mapped. */
 static void mapping_unpin(struct type1_mapping *mapping)
 {
-	unsigned long left = mapping->log.nr;
 	struct pinlog_cursor at = {};
 	struct pin_run run;
 
-	for (; left && pinlog_next(&mapping->log, &at, &run); left--) {
+	while (pinlog_next(&mapping->log, &at, &run)) {
 		unpin_run(&run, mapping->prot & IOMMU_WRITE);
 		cond_resched();
 	}

@@ -71,8 +71,8 @@ struct iova_set {
  * struct type1_account - an mm that mappings are charged to; an mm may have several
  * @users: mappings, the container that saw it last, and account.c while some of it is late
  * @mm: whom; its struct is held, so that the address is not used for another, its memory is not
- * @late: in the list of those with pages that could not be counted back yet; as all below private
- *	to account.c
+ * @late: in the list of those with pages that could not be counted back yet; as all below guarded
+ *	by the late_lock of account.c
  * @settled: in the list of those whose late pages were counted back
  * @late_pages: how many
  */
@@ -307,6 +307,7 @@ static_assert(sizeof(struct type1_mapping) <= 192);
  * @v2: mappings cannot be cut by an unmap, dirty pages can be asked for; immutable
  * @debugfs: its folder there; goes with the last group
  * @reason: where to note why an ioctl or a group is refused; the container's
+ * @payer: who came last to map
  * @domains_lock: see the top
  * @domains: linked by type1_domain.node; changed with @lock and @domains_lock held for writing, so
  *	either is enough to look
@@ -316,7 +317,6 @@ static_assert(sizeof(struct type1_mapping) <= 192);
  * @closed: the last group has left, guarded as @domains
  * @lends: a device's memory was mapped once; set for good
  * @withdrawals: how often something lent was withdrawn; changed by one at a time
- * @payer: who came last to map
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
@@ -331,6 +331,7 @@ struct type1_iommu {
 	bool v2;
 	struct dentry *debugfs;
 	struct vfio_reason *reason;
+	struct type1_payer payer;
 	struct rw_semaphore domains_lock; /* of the members below */
 	struct list_head domains;
 	struct iova_set ranges;
@@ -338,7 +339,6 @@ struct type1_iommu {
 	bool closed;
 	bool lends;
 	unsigned long withdrawals;
-	struct type1_payer payer;
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
