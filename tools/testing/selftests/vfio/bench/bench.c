@@ -33,7 +33,6 @@
 #define FLOOR		"/sys/kernel/debug/vfio_floor"
 #define TRACING		"/sys/kernel/tracing"
 #define LOG_PROBE	"p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"
-#define GATELESS	"gateless"
 #define IOVA		(4 * GIB)
 #define MANY		60000
 #define WINDOW		1000
@@ -561,6 +560,23 @@ static void bind(enum test_device kind)
 	check(!pci_find(kind, 0, &func) && !pci_bind(&func, "vfio-pci"), "bind");
 }
 
+enum side { IN_TREE, OURS, GATELESS, NR_SIDES };
+
+static const char * const side_names[NR_SIDES] = { "in-tree", "ours", "gateless" };
+
+static bool row_has_side(const struct row *row, enum side side)
+{
+	return side != GATELESS || row->gate;
+}
+
+static bool any_has_side(char **names, int count, enum side side)
+{
+	for (int i = 0; i < count; i++)
+		if (row_has_side(row_find(names[i]), side))
+			return true;
+	return false;
+}
+
 static void side_begin(const char *swap, const char *side, struct bench_state *s)
 {
 	char command[512];
@@ -583,7 +599,6 @@ static void side_end(struct bench_state *s)
 
 int main(int argc, char **argv)
 {
-	static const char * const sides[] = { "in-tree", "ours", GATELESS };
 	struct bench_state s = {};
 	char *memory[64] = {};
 
@@ -597,14 +612,14 @@ int main(int argc, char **argv)
 		memory[i] = row->make ? row->make(row->size) : NULL;
 	}
 	for (s.round = 1; s.round <= atoi(argv[2]); s.round++) {
-		for (size_t side = 0; side < sizeof(sides) / sizeof(*sides); side++) {
-			bool gateless = !strcmp(sides[side], GATELESS);
-
-			side_begin(argv[1], sides[side], &s);
+		for (enum side side = 0; side < NR_SIDES; side++) {
+			if (!any_has_side(argv + 3, argc - 3, side))
+				continue;
+			side_begin(argv[1], side_names[side], &s);
 			for (int i = 3; i < argc; i++) {
 				const struct row *row = row_find(argv[i]);
 
-				if (gateless && !row->gate)
+				if (!row_has_side(row, side))
 					continue;
 				s.memory = memory[i];
 				s.size = row->size;
