@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Maps and unmaps at the same time, and their end by a signal. One of them is stopped in the middle
- * of its work by memory whose first touch waits (lib/stall.c), so that what the others do is shown
- * without a guess about time.
+ * of its work by memory or a file whose first touch waits (lib/stall.c, lib/slow_file.c), so that
+ * what the others do is shown without a guess about time.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -240,20 +240,18 @@ FIXTURE(apart)
 	pid_t child;
 };
 
-/* What the child's second thread has to do with. */
-struct unmapper {
-	int container;
+/* A call that waits until it is told to begin. */
+struct later_call {
+	struct call call;
 	int go;
 };
 
 static void *unmap_when_told(void *data)
 {
-	struct unmapper *u = data;
+	struct later_call *later = data;
 	char byte;
 
-	if (read(u->go, &byte, 1) == 1)
-		dma_unmap(u->container, 0, 3 * IOVA, 2 * PAGE);
-	return NULL;
+	return read(later->go, &byte, 1) == 1 ? unmap_thread(&later->call) : NULL;
 }
 
 /*
@@ -262,12 +260,15 @@ static void *unmap_when_told(void *data)
  */
 static int child_stands_still(const struct slow_file *file, int container, int go)
 {
-	struct unmapper unmapper = { container, go };
+	struct later_call later = {
+		.call = { .container = container, .iova = 3 * IOVA, .size = 2 * PAGE },
+		.go = go,
+	};
 	char *at = slow_file_map(file);
 	char *page = memory_new(PAGE);
 	pthread_t thread;
 
-	if (!at || !page || pthread_create(&thread, NULL, unmap_when_told, &unmapper))
+	if (!at || !page || pthread_create(&thread, NULL, unmap_when_told, &later))
 		return 2;
 	if (dma_map_rw(container, page, 3 * IOVA, PAGE))
 		return 3;
