@@ -407,17 +407,28 @@ static int hot_reset(int device, __u32 count, const __s32 *groups)
 	return ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, &reset);
 }
 
-/* Two functions on one bus, in one group; the second is opened through the first one's group. */
+/* Two functions of one bus, in one group; the second is opened through the first one's group. */
 FIXTURE(pair)
 {
 	struct client first;
 	struct client second;
 };
 
-static int open_second(struct client *second, const struct client *first)
+/* Conventional cards behind a bridge; two functions of a card in a PCI Express slot. */
+FIXTURE_VARIANT(pair)
+{
+	enum test_device kind;
+	int first;	/* of its kind; the second follows */
+};
+
+FIXTURE_VARIANT_ADD(pair, bridge) { .kind = E1000, .first = 0 };
+FIXTURE_VARIANT_ADD(pair, slot) { .kind = E1000E, .first = 1 };
+
+static int open_second(struct client *second, const struct client *first,
+		       const FIXTURE_VARIANT(pair) *variant)
 {
 	*second = (struct client){ .container = -1, .group = -1, .device = -1 };
-	if (pci_find(E1000, 1, &second->func))
+	if (pci_find(variant->kind, variant->first + 1, &second->func))
 		return -1;
 	second->device = group_get_device(first->group, second->func.bdf);
 	return second->device < 0 || client_read_regions(second) ? -1 : 0;
@@ -428,9 +439,10 @@ FIXTURE_SETUP(pair)
 	self->second.device = -1;
 	self->second.container = -1;
 	self->second.group = -1;
-	if (!open_or_skip(_metadata, &self->first, E1000, 0, VFIO_TYPE1v2_IOMMU))
+	if (!open_or_skip(_metadata, &self->first, variant->kind, variant->first,
+			  VFIO_TYPE1v2_IOMMU))
 		return;
-	ASSERT_OK(open_second(&self->second, &self->first));
+	ASSERT_OK(open_second(&self->second, &self->first, variant));
 }
 
 FIXTURE_TEARDOWN(pair)
@@ -522,12 +534,12 @@ TEST_F(pair, last_close_resets)
 	EXPECT_ERRNO(EINVAL, ioctl(self->first.device, VFIO_DEVICE_RESET));
 	ASSERT_OK(mark(&self->second));
 	client_close(&self->second);
-	ASSERT_OK(open_second(&self->second, &self->first));
+	ASSERT_OK(open_second(&self->second, &self->first, variant));
 	EXPECT_TRUE(is_marked(&self->second));
 	client_close(&self->second);
 	client_close(&self->first);
-	ASSERT_OK(client_open(&self->first, E1000, 0, VFIO_TYPE1v2_IOMMU));
-	ASSERT_OK(open_second(&self->second, &self->first));
+	ASSERT_OK(client_open(&self->first, variant->kind, variant->first, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(open_second(&self->second, &self->first, variant));
 	EXPECT_FALSE(is_marked(&self->second));
 }
 
