@@ -17,6 +17,7 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #include <linux/backing-dev.h>
 #include <linux/fs.h>
 #define pin_user_pages(start, nr, flags, pages) pin_user_pages(start, nr, flags, pages, NULL)
+#define get_user_pages(start, nr, flags, pages) get_user_pages(start, nr, flags, pages, NULL)
 
 /*
  * Does a filesystem or a disk want to know when this page, which is pinned, is written to? What is

@@ -21,12 +21,16 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "../fault.h"
 #include "../reason.h"
 #include "trace.h"
 #include "type1.h"
+
+/* Pages that are charged at once while helpers, who need mmap_lock as well, bring in memory. */
+#define CHARGE_AHEAD (SZ_64M >> PAGE_SHIFT)
 
 /* Mappings that are freed at once. */
 #define FREE_BATCH 32
@@ -502,18 +506,53 @@ static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *map
 	return 0;
 }
 
+/*
+ * Charge for a chunk. With helpers, for what comes as well; if that is too much, it may be because
+ * what comes is lent.
+ */
+static int mapping_charge(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			  struct pinner *pinner, bool helped)
+{
+	unsigned long least, pages;
+	int ret = 0;
+
+	if (pinner->charged < pinner->nr) {
+		least = pinner->nr - pinner->charged;
+		pages = least + (helped ? min(pinner->left, CHARGE_AHEAD) : 0);
+		ret = account_charge(mapping->account, pages, mapping->unlimited);
+		if (ret == -ENOMEM && pages > least) {
+			pages = least;
+			ret = account_charge(mapping->account, pages, mapping->unlimited);
+		}
+		if (ret == -ENOMEM)
+			complain_memlock(iommu, mapping->start, mapping->last);
+		if (ret)
+			return ret;
+		mapping->locked += pages;
+		pinner->charged += pages;
+	}
+	pinner->charged -= pinner->nr;
+	return 0;
+}
+
+/* What was charged for memory turned out to be lent. */
+static void mapping_uncharge(struct type1_mapping *mapping, unsigned long pages)
+{
+	if (!pages)
+		return;
+	mapping->locked -= pages;
+	account_drop(mapping->account, 0, pages, true);
+}
+
 /* A chunk of memory: it waits in the log until a batch is full, or all is there. */
 static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *mapping,
-			      struct type1_walk *walk, struct pinner *pinner)
+			      struct type1_walk *walk, struct pinner *pinner, bool helped)
 {
 	int ret;
 
-	ret = account_charge(mapping->account, pinner->nr, mapping->unlimited);
-	if (ret == -ENOMEM)
-		complain_memlock(iommu, mapping->start, mapping->last);
+	ret = mapping_charge(iommu, mapping, pinner, helped);
 	if (ret)
 		return ret;
-	mapping->locked += pinner->nr;
 	ret = mapping_log(mapping, pinner);
 	if (ret)
 		return ret;
@@ -551,12 +590,14 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 }
 
 static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *mapping,
-			     struct type1_walk *walk, struct pinner *pinner)
+			     struct type1_walk *walk, struct pinner *pinner,
+			     struct prefault *ahead)
 {
 	/* Before the page table is looked at. */
 	unsigned long withdrawals = smp_load_acquire(&iommu->withdrawals);
 	int ret;
 
+	pinner->most = prefault_reach(ahead, pinner->vaddr);
 	ret = pinner_chunk(pinner);
 	if (ret == -EFAULT)
 		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
@@ -569,27 +610,35 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 		return ret;
 	trace_dma_pin(iommu, mapping, pinner);
 	if (pinner->kind != PIN_LENT)
-		return mapping_add_memory(iommu, mapping, walk, pinner);
+		return mapping_add_memory(iommu, mapping, walk, pinner, prefault_helped(ahead));
 	return mapping_add_lent(iommu, mapping, walk, pinner, withdrawals);
 }
 
-/* Bring in the memory. After an error mapping_drain() knows what there is. */
-static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping)
+/*
+ * Bring in the memory. After an error mapping_drain() knows what there is. @ahead is to be given
+ * back by prefault_end() when that is done.
+ */
+static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			struct prefault *ahead)
 {
+	bool write = mapping->prot & IOMMU_WRITE;
 	struct type1_walk *walk;
 	struct pinner pinner;
 	int ret;
 
+	prefault_begin(ahead, mapping->vaddr, mapping->log.limit, write);
 	walk = walk_alloc(mapping->log.limit);
 	if (!walk)
 		return -ENOMEM;
 	walk_begin(walk, &mapping->log, mapping->start);
 
-	ret = pinner_init(&pinner, mapping->vaddr, mapping->log.limit,
-			  mapping->prot & IOMMU_WRITE);
+	ret = pinner_init(&pinner, mapping->vaddr, mapping->log.limit, write);
 	while (!ret && pinner.left)
-		ret = mapping_add_chunk(iommu, mapping, walk, &pinner);
+		ret = mapping_add_chunk(iommu, mapping, walk, &pinner, ahead);
+	prefault_dismiss(ahead);
 	pinner_exit(&pinner);
+	if (!ret)
+		mapping_uncharge(mapping, pinner.charged);
 	kfree(walk);
 	return ret;
 }
@@ -612,6 +661,7 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 {
 	u64 begun = trace_dma_map_enabled() ? ktime_get_ns() : 0;
 	struct type1_mapping *mapping;
+	struct prefault ahead;
 	int ret;
 
 	mapping = mapping_alloc(range, vaddr, prot);
@@ -629,11 +679,12 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 	if (ret)
 		goto err_free;
 
-	ret = mapping_fill(iommu, mapping);
+	ret = mapping_fill(iommu, mapping, &ahead);
 	if (ret) {
 		trace_dma_map(iommu, mapping, begun, ret);
 		goto err_unlink;
 	}
+	prefault_end(&ahead);
 
 	mutex_lock(&iommu->lock);
 	if (mapping_is_orphan(mapping)) {
@@ -651,6 +702,7 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 err_unlink:
 	/* Out of the tree last: while devices can reach it, its IOVAs are taken. */
 	mapping_drain(iommu, mapping);
+	prefault_end(&ahead);
 	mutex_lock(&iommu->lock);
 	mapping_unlink(iommu, mapping);
 	mappings_changed(iommu);
@@ -691,7 +743,7 @@ int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *rang
 	ret = 0;
 	for (mapping = mapping_first(iommu, range); mapping;
 	     mapping = mapping_next(mapping, range)) {
-		if (!mapping->vaddr_valid) {
+		if (mapping->state == MAPPING_LIVE && !mapping->vaddr_valid) {
 			vfio_reason_note(iommu->reason, "mapping %#llx-%#llx has no vaddr any more",
 					 mapping->start, mapping->last);
 			ret = -EINVAL;

@@ -57,6 +57,7 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 		.mm = current->mm,
 		.vaddr = vaddr,
 		.left = pages,
+		.most = pages,
 		.write = write,
 	};
 	if (vfio_should_fail())
@@ -124,6 +125,7 @@ static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, u
 
 	nr = min(pinner->left << PAGE_SHIFT, vma->vm_end - addr) / size;
 	nr = min3(nr, (unsigned long)pinner->room, (unsigned long)PIN_HUGE_CHUNK);
+	nr = min(nr, max(pinner->most / (size >> PAGE_SHIFT), 1UL));
 	if (!IS_ALIGNED(addr, size) || size >> PAGE_SHIFT > RUN_PAGES_MAX)
 		return 0;
 	for (i = 0; i < nr; i++) {
@@ -266,7 +268,7 @@ int pinner_chunk(struct pinner *pinner)
 	if (!ret) {
 		pinner->kind = PIN_PAGES;
 		pinner->order = 0;
-		ret = pin_memory(pinner, min_t(unsigned long, pinner->left, pinner->room));
+		ret = pin_memory(pinner, min3(pinner->left, pinner->most, (unsigned long)pinner->room));
 	}
 	if (ret == -EFAULT) {
 		pinner->kind = PIN_LENT;

@@ -134,6 +134,8 @@ static inline bool run_is_memory(const struct pin_run *run)
  * @mm: whose memory; current's
  * @vaddr: first address that is not in a chunk yet
  * @left: pages from there to the end
+ * @most: pages that the next chunk may have, but for a page that is larger
+ * @charged: pages that were charged for what is not in a chunk yet
  * @write: devices will write
  * @ordinary: below this address no memory of hugetlbfs is expected; only a hint
  * @pages: what is pinned of a chunk of memory
@@ -148,6 +150,8 @@ struct pinner {
 	struct mm_struct *mm;
 	unsigned long vaddr;
 	unsigned long left;
+	unsigned long most;
+	unsigned long charged;
 	bool write;
 	unsigned long ordinary;
 	struct page **pages;
@@ -157,6 +161,24 @@ struct pinner {
 	unsigned long nr;
 	unsigned long taken;
 	unsigned long pfn;
+};
+
+struct prefault_crew;
+
+/**
+ * struct prefault - what a caller has done to be helped with bringing in memory
+ * @end: behind the last address that he pins
+ * @look: address at which he looks at it again; ULONG_MAX: never
+ * @interval: bytes to go from there to the next look, while nobody helps
+ * @faults: his page faults up to the last look
+ * @crew: the helpers; NULL: nobody helps
+ */
+struct prefault {
+	unsigned long end;
+	unsigned long look;
+	unsigned long interval;
+	unsigned long faults;
+	struct prefault_crew *crew;
 };
 
 struct dentry;
@@ -404,6 +426,13 @@ int pinner_chunk(struct pinner *pinner);
 bool pinner_run(const struct pinner *pinner, struct pin_run *run);
 void pinner_back(struct pinner *pinner);
 void unpin_run(const struct pin_run *run, bool dirty);
+
+/* prefault.c */
+void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write);
+unsigned long prefault_reach(struct prefault *ahead, unsigned long vaddr);
+bool prefault_helped(const struct prefault *ahead);
+void prefault_dismiss(struct prefault *ahead);
+void prefault_end(struct prefault *ahead);
 
 /* pinlog.c */
 void pinlog_init(struct pinlog *log, unsigned long limit);

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Helpers that bring a user's memory in before he pins it.
+ *
+ * Most of the time that a large guest takes to start goes into clearing its memory, page fault by
+ * page fault. So while the caller pins from front to end, kernel threads fault in what comes next.
+ * They hold nothing of it: pins, charges, limits and undo are the caller's alone and the same with
+ * any number of helpers. What they brought in for nothing is as if the user had touched it.
+ *
+ * The range is cut into units, and whoever wants to bring one in takes the next number. The caller
+ * takes the unit that he is about to pin; if a helper is at it, he brings in another one meanwhile.
+ * He waits for helpers only at the end, and that is soon: they never wait for the user's mmap_lock,
+ * nor for a page that somebody else has to deliver. So they keep to anonymous memory, tmpfs and
+ * hugetlbfs, and to what the kernel can do there without waiting.
+ *
+ * A helper takes the caller's place: on CPUs of this node that he may use, with his priority, for
+ * his memory cgroup. A memory policy of the task or a cpuset that says where memory comes from
+ * cannot be handed over, so nobody helps then.
+ */
+#include <linux/cpumask.h>
+#include <linux/cpuset.h>
+#include <linux/delay.h>
+#include <linux/hugetlb.h>
+#include <linux/kthread.h>
+#include <linux/magic.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
+
+#include "../fault.h"
+#include "type1.h"
+
+/* Bytes of a unit, or more if a page has more. Tests map little, and want helpers for it. */
+#ifdef VFIO_DEBUG
+#define UNIT_MIN SZ_16K
+#else
+#define UNIT_MIN SZ_4M
+#endif
+
+/* Bytes that are brought in with mmap_lock held, or a page if that has more. */
+#define PIECE PMD_SIZE
+
+/* Without a word from the administrator: from this size on, so much for each thread. */
+#define AUTO_BYTES SZ_64M
+#define AUTO_SHARE SZ_32M
+#define AUTO_THREADS 16
+
+/* Most threads, whatever the administrator says. */
+#define MAX_THREADS 64
+
+/* Units that each helper may be ahead of the caller. */
+#define AHEAD 4
+
+/* Faults are counted over this many bytes at most before it is decided again. */
+#define LOOK_MAX SZ_1G
+
+#define NO_UNIT ULONG_MAX
+
+static unsigned int pin_threads;
+module_param(pin_threads, uint, 0644);
+MODULE_PARM_DESC(pin_threads,
+		 "Threads that bring in the memory of a large mapping; 1: the caller alone, 0: by size and CPUs (default 0)");
+
+/**
+ * struct prefault_helper - a kernel thread that helps
+ * @task: the thread
+ * @crew: whom it belongs to
+ * @unit: what it is at, NO_UNIT: nothing
+ */
+struct prefault_helper {
+	struct task_struct *task;
+	struct prefault_crew *crew;
+	unsigned long unit;
+};
+
+/**
+ * struct prefault_crew - the helpers of one caller
+ * @mm: whose memory; the caller's, who outlives them
+ * @start: first address
+ * @end: address behind the last
+ * @base: where unit 0 begins, at @start or before
+ * @unit: bytes of a unit, a power of two
+ * @units: number of units
+ * @next: the first unit that nobody has taken
+ * @horizon: units from here on have time yet
+ * @ended: nothing is to be brought in any more
+ * @moved: waits for @horizon
+ * @nr: number of @helpers
+ * @helpers: the threads
+ */
+struct prefault_crew {
+	struct mm_struct *mm;
+	unsigned long start;
+	unsigned long end;
+	unsigned long base;
+	unsigned long unit;
+	unsigned long units;
+	atomic_long_t next;
+	unsigned long horizon;
+	bool ended;
+	wait_queue_head_t moved;
+	unsigned int nr;
+	struct prefault_helper helpers[];
+};
+
+/* ---- bringing in ---- */
+
+/* A fault there is nobody's business but the kernel's. */
+static bool vma_can_be_brought_in(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+		return false;
+	return vma_is_anonymous(vma) || is_vm_hugetlb_page(vma) ||
+	       (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC);
+}
+
+/*
+ * Bring in from @addr to before @end what can be. False if somebody wants to change the address
+ * space.
+ */
+static bool bring_piece(struct mm_struct *mm, unsigned long addr, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	unsigned long real, pages;
+	long got = 1;
+
+	if (!mmap_read_trylock(mm))
+		return false;
+	while (addr < end && got > 0) {
+		real = untagged_addr_remote(mm, addr);
+		vma = vma_lookup(mm, real);
+		if (!vma || !vma_can_be_brought_in(vma))
+			break;
+		pages = min(end - addr, vma->vm_end - real) >> PAGE_SHIFT;
+		got = get_user_pages(addr, pages, FOLL_WRITE | FOLL_NOWAIT, NULL);
+		addr += got << PAGE_SHIFT;
+	}
+	mmap_read_unlock(mm);
+	return true;
+}
+
+/* False if the crew is done or the address space is busy, and there is more of the unit. */
+static bool bring_unit(struct prefault_crew *crew, unsigned long unit, unsigned long *addr)
+{
+	unsigned long begin = crew->base + unit * crew->unit;
+	unsigned long end = min(begin + crew->unit, crew->end);
+
+	*addr = max3(*addr, begin, crew->start);
+	while (*addr < end) {
+		unsigned long next = min(ALIGN(*addr + 1, PIECE), end);
+
+		if (READ_ONCE(crew->ended) || !bring_piece(crew->mm, *addr, next))
+			return false;
+		*addr = next;
+		cond_resched();
+	}
+	return true;
+}
+
+/* ---- who takes what ---- */
+
+static bool crew_has_work(struct prefault_crew *crew)
+{
+	return atomic_long_read(&crew->next) < READ_ONCE(crew->horizon);
+}
+
+/* The next unit, NO_UNIT if none has to be brought in now. */
+static unsigned long crew_take(struct prefault_crew *crew)
+{
+	long next = atomic_long_read(&crew->next);
+
+	do {
+		if (next >= READ_ONCE(crew->horizon))
+			return NO_UNIT;
+	} while (!atomic_long_try_cmpxchg(&crew->next, &next, next + 1));
+	return next;
+}
+
+/* The caller takes a unit and leaves none before it; false if it was taken. */
+static bool crew_claim(struct prefault_crew *crew, unsigned long unit)
+{
+	long next = atomic_long_read(&crew->next);
+
+	do {
+		if (next > unit)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&crew->next, &next, unit + 1));
+	return true;
+}
+
+static bool crew_is_at(const struct prefault_crew *crew, unsigned long unit)
+{
+	for (unsigned int i = 0; i < crew->nr; i++)
+		if (READ_ONCE(crew->helpers[i].unit) == unit)
+			return true;
+	return false;
+}
+
+/* The caller has come to a unit. */
+static void crew_follow(struct prefault_crew *crew, unsigned long unit)
+{
+	unsigned long other, addr = 0;
+
+	WRITE_ONCE(crew->horizon, min(unit + 1 + AHEAD * crew->nr, crew->units));
+	wake_up(&crew->moved);
+	if (crew_claim(crew, unit))
+		return;
+	while (crew_is_at(crew, unit) && !fatal_signal_pending(current)) {
+		other = crew_take(crew);
+		if (other == NO_UNIT || !bring_unit(crew, other, &addr))
+			return;
+		addr = 0;
+	}
+}
+
+/* ---- helpers ---- */
+
+static void help(struct prefault_helper *helper, unsigned long unit)
+{
+	struct prefault_crew *crew = helper->crew;
+	unsigned long addr = 0;
+
+	WRITE_ONCE(helper->unit, unit);
+	while (!bring_unit(crew, unit, &addr) && !READ_ONCE(crew->ended))
+		usleep_range(20, 50);
+	WRITE_ONCE(helper->unit, NO_UNIT);
+}
+
+static int helper_work(void *data)
+{
+	struct prefault_helper *helper = data;
+	struct prefault_crew *crew = helper->crew;
+	struct mem_cgroup *memcg, *former;
+	unsigned long unit;
+	unsigned int flags;
+
+	kthread_use_mm(crew->mm);
+	memcg = get_mem_cgroup_from_mm(crew->mm);
+	former = set_active_memcg(memcg);
+	flags = memalloc_pin_save();
+	while (!kthread_should_stop()) {
+		unit = crew_take(crew);
+		if (unit != NO_UNIT)
+			help(helper, unit);
+		else
+			wait_event_interruptible(crew->moved,
+						 kthread_should_stop() || crew_has_work(crew));
+	}
+	memalloc_pin_restore(flags);
+	set_active_memcg(former);
+	mem_cgroup_put(memcg);
+	kthread_unuse_mm(crew->mm);
+	return 0;
+}
+
+static bool helper_start(struct prefault_helper *helper, const struct cpumask *cpus)
+{
+	struct task_struct *task;
+
+	if (vfio_should_fail())
+		return false;
+	task = kthread_create(helper_work, helper, "vfio-pin/%d", task_pid_nr(current));
+	if (IS_ERR(task))
+		return false;
+	if (set_cpus_allowed_ptr(task, cpus)) {
+		kthread_stop(task);
+		return false;
+	}
+	set_user_nice(task, task_nice(current));
+	helper->task = task;
+	wake_up_process(task);
+	return true;
+}
+
+/* ---- the crew ---- */
+
+/* Where new memory comes from is not the same for each task. */
+static bool placed_by_task(void)
+{
+#ifdef CONFIG_NUMA
+	if (current->mempolicy)
+		return true;
+#endif
+	return !nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
+}
+
+/* A page of what is there is in one unit. */
+static unsigned long unit_size(unsigned long vaddr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long size = UNIT_MIN;
+
+	if (!mmap_read_trylock(mm))
+		return size;
+	vma = vma_lookup(mm, untagged_addr_remote(mm, vaddr));
+	if (vma)
+		size = max(size, vma_kernel_pagesize(vma));
+	mmap_read_unlock(mm);
+	return size;
+}
+
+/* How many helpers are of use on so many CPUs. */
+static unsigned int helpers_wanted(const struct prefault_crew *crew, unsigned int cpus)
+{
+	unsigned int threads = READ_ONCE(pin_threads);
+
+	if (!threads)
+		threads = min3(cpus, AUTO_THREADS,
+			       (unsigned int)min((crew->end - crew->start) / AUTO_SHARE, INT_MAX));
+	threads = min3((unsigned long)threads, crew->units, MAX_THREADS);
+	return threads ? threads - 1 : 0;
+}
+
+static struct prefault_crew *crew_start(unsigned long start, unsigned long end,
+					const struct cpumask *cpus)
+{
+	struct prefault_crew plan = { .mm = current->mm, .start = start, .end = end };
+	struct prefault_crew *crew;
+	unsigned int nr;
+
+	plan.unit = unit_size(start);
+	plan.base = ALIGN_DOWN(start, plan.unit);
+	plan.units = DIV_ROUND_UP(end - plan.base, plan.unit);
+	nr = helpers_wanted(&plan, cpumask_weight(cpus));
+	if (!nr)
+		return NULL;
+	crew = kzalloc(struct_size(crew, helpers, nr), GFP_KERNEL_ACCOUNT);
+	if (!crew)
+		return NULL;
+	*crew = plan;
+	crew->nr = nr;
+	init_waitqueue_head(&crew->moved);
+	for (unsigned int i = 0; i < nr; i++)
+		crew->helpers[i] = (struct prefault_helper){ .crew = crew, .unit = NO_UNIT };
+	/* Without a horizon nobody begins; without a task, a helper is only missing. */
+	for (unsigned int i = 0; i < nr && helper_start(&crew->helpers[i], cpus); i++)
+		;
+	return crew;
+}
+
+/* The calls that this task made the memory management answer by faults. */
+static unsigned long faults(void)
+{
+	return current->min_flt + current->maj_flt;
+}
+
+static void look_again(struct prefault *ahead, unsigned long vaddr)
+{
+	ahead->faults = faults();
+	ahead->look = vaddr + ahead->interval;
+	if (ahead->look < vaddr)
+		ahead->look = ULONG_MAX;
+	ahead->interval = min(2 * ahead->interval, (unsigned long)LOOK_MAX);
+}
+
+/* Get helpers if they are worth it. */
+static void prefault_start(struct prefault *ahead, unsigned long vaddr)
+{
+	cpumask_var_t cpus;
+
+	if (!READ_ONCE(pin_threads) && faults() == ahead->faults) {
+		look_again(ahead, vaddr);
+		return;
+	}
+	ahead->look = ULONG_MAX;
+	if (!zalloc_cpumask_var(&cpus, GFP_KERNEL))
+		return;
+	if (cpumask_and(cpus, cpumask_of_node(numa_node_id()), current->cpus_ptr))
+		ahead->crew = crew_start(vaddr, ahead->end, cpus);
+	free_cpumask_var(cpus);
+}
+
+/**
+ * prefault_begin - see what help a caller will want
+ * @ahead: to be given back by prefault_end()
+ * @vaddr: first address that will be pinned
+ * @pages: how many pages
+ * @write: devices will write; for other memory there is no help
+ *
+ * Context: process context of the user.
+ */
+void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write)
+{
+	unsigned int threads = READ_ONCE(pin_threads);
+	unsigned long bytes = pages << PAGE_SHIFT;
+
+	*ahead = (struct prefault){ .end = vaddr + bytes, .look = ULONG_MAX };
+	if (threads == 1 || !write || bytes < (threads ? 2UL * UNIT_MIN : AUTO_BYTES) ||
+	    placed_by_task())
+		return;
+	ahead->interval = UNIT_MIN;
+	look_again(ahead, vaddr);
+	if (threads)
+		ahead->look = vaddr;
+}
+
+/**
+ * prefault_reach - tell where the caller is
+ * @ahead: begun by prefault_begin()
+ * @vaddr: next address that will be pinned; never before the last one
+ *
+ * Context: process context of the user; may sleep.
+ * Return: how many pages the caller should pin before he calls again; one at least.
+ */
+unsigned long prefault_reach(struct prefault *ahead, unsigned long vaddr)
+{
+	struct prefault_crew *crew;
+	unsigned long unit;
+
+	if (vaddr >= ahead->look && !ahead->crew)
+		prefault_start(ahead, vaddr);
+	crew = ahead->crew;
+	if (crew && (vaddr >= ahead->look || ahead->look == ULONG_MAX)) {
+		unit = (vaddr - crew->base) / crew->unit;
+		ahead->look = crew->base + (unit + 1) * crew->unit;
+		crew_follow(crew, unit);
+	}
+	return max((ahead->look - vaddr) >> PAGE_SHIFT, 1UL);
+}
+
+/**
+ * prefault_helped - does anybody help?
+ * @ahead: begun by prefault_begin()
+ *
+ * Context: any.
+ * Return: true if others take mmap_lock meanwhile, so that the caller better leaves it alone.
+ */
+bool prefault_helped(const struct prefault *ahead)
+{
+	return ahead->crew;
+}
+
+/**
+ * prefault_dismiss - nothing more is needed
+ * @ahead: begun by prefault_begin()
+ *
+ * Context: any.
+ */
+void prefault_dismiss(struct prefault *ahead)
+{
+	if (ahead->crew)
+		WRITE_ONCE(ahead->crew->ended, true);
+}
+
+/**
+ * prefault_end - wait until nobody helps any more
+ * @ahead: begun by prefault_begin()
+ *
+ * A helper may be short of memory. The caller gives back what he does not keep before he waits.
+ *
+ * Context: process context of the user; may sleep; holds no lock.
+ */
+void prefault_end(struct prefault *ahead)
+{
+	struct prefault_crew *crew = ahead->crew;
+
+	if (!crew)
+		return;
+	prefault_dismiss(ahead);
+	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++)
+		kthread_stop(crew->helpers[i].task);
+	kfree(crew);
+	ahead->crew = NULL;
+}
