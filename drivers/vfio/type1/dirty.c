@@ -20,14 +20,15 @@
  * @pgsize: bytes of the smallest page, the only one that is tracked
  *
  * Context: any.
- * Return: 0 or -EINVAL.
+ * Return: 0, or -EINVAL, which it also is for a bitmap that lies where no user's memory can be.
  */
 int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize)
 {
 	u64 pages = size >> __ffs(pgsize);
 
 	if (bitmap->pgsize != pgsize || !pages || bitmap->size > DIRTY_BITMAP_MAX_BYTES ||
-	    bitmap->size < ALIGN(pages, BITS_PER_TYPE(u64)) / BITS_PER_BYTE)
+	    bitmap->size < ALIGN(pages, BITS_PER_TYPE(u64)) / BITS_PER_BYTE ||
+	    !access_ok(bitmap->data, bitmap->size))
 		return -EINVAL;
 	return 0;
 }

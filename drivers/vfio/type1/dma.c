@@ -211,6 +211,8 @@ static int mappings_claim(struct type1_iommu *iommu, const struct iova_range *ra
 	if (ret > 0) {
 		for (mapping = mapping_first(iommu, range); mapping;
 		     mapping = mapping_next(mapping, range)) {
+			if (mapping->state != MAPPING_LIVE)
+				continue;
 			mapping->state = MAPPING_DRAINING;
 			list_add_tail(&mapping->claimed, claimed);
 		}
@@ -752,6 +754,8 @@ int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *rang
 	}
 	for (mapping = mapping_first(iommu, range); mapping;
 	     mapping = mapping_next(mapping, range)) {
+		if (mapping->state != MAPPING_LIVE)
+			continue;
 		mapping->vaddr_valid = false;
 		iommu->nr_vaddr_invalid++;
 		*bytes += mapping->last - mapping->start + 1;
@@ -772,7 +776,7 @@ static struct type1_mapping *mapping_without_vaddr(struct type1_iommu *iommu,
 	if (ret)
 		return ERR_PTR(ret);
 	mapping = mapping_first(iommu, range);
-	if (!mapping) {
+	if (!mapping || mapping->state == MAPPING_DRAINING) {
 		vfio_reason_note(iommu->reason, "nothing is mapped there");
 		return ERR_PTR(-ENOENT);
 	}

@@ -241,33 +241,37 @@ void mappings_changed(struct type1_iommu *iommu)
 	wake_up_all(&iommu->changed);
 }
 
-static bool mappings_busy(struct type1_iommu *iommu, const struct iova_range *range)
+/* Does anybody work on a mapping of a range that is as old as @serial? */
+static bool mappings_busy(struct type1_iommu *iommu, const struct iova_range *range,
+			  unsigned long serial)
 {
 	struct type1_mapping *mapping = mapping_first(iommu, range);
 
-	while (mapping && mapping->state == MAPPING_LIVE)
+	while (mapping && (mapping->state == MAPPING_LIVE || mapping->serial > serial))
 		mapping = mapping_next(mapping, range);
 	return mapping;
 }
 
 /**
- * mappings_settle - wait until all mappings of a range are live
+ * mappings_settle - wait until the mappings that a range has now are live or gone
  * @iommu: the container's
  * @range: IOVAs
  *
- * The caller holds no mapping in another state, so nobody waits for it meanwhile.
+ * Others may come meanwhile and not be live: there is no end to them if many users map. The caller
+ * holds no mapping in another state, so nobody waits for it meanwhile.
  *
  * Context: process context; holds iommu->lock, which is given up while it waits.
  * Return: 0, or -EINTR after a fatal signal.
  */
 int mappings_settle(struct type1_iommu *iommu, const struct iova_range *range)
 {
+	unsigned long serial = iommu->last_serial;
 	unsigned long seen;
 	int ret;
 
 	lockdep_assert_held(&iommu->lock);
 
-	while (mappings_busy(iommu, range)) {
+	while (mappings_busy(iommu, range, serial)) {
 		seen = iommu->changes;
 		mutex_unlock(&iommu->lock);
 		ret = wait_event_killable(iommu->changed, READ_ONCE(iommu->changes) != seen);
@@ -318,7 +322,7 @@ bool mappings_cut(struct type1_iommu *iommu, const struct iova_range *range)
  * cuts a mapping at its front means nothing, and one that does at its back means all of it.
  *
  * Context: process context; holds iommu->lock, which is given up while it waits.
- * Return: 1, and all mappings of the range are meant and live; 0 if none is meant; -EINVAL for
+ * Return: 1, and all mappings of the range are meant that are live; 0 if none is meant; -EINVAL for
  * a range that means nothing; -EINTR after a fatal signal.
  */
 int mappings_select(struct type1_iommu *iommu, const struct iova_range *range)
