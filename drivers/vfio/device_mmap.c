@@ -16,6 +16,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 
 #include "backend.h"
@@ -102,8 +103,13 @@ static vm_fault_t device_fault_order(struct vm_fault *vmf, unsigned int order)
 	struct vfio_device *device = vmf->vma->vm_private_data;
 	vm_fault_t ret;
 
-	if (!vfio_gate_enter(&device->gate))
-		return vfio_device_fault_dead(device, vmf, order);
+	if (!vfio_gate_enter(&device->gate)) {
+		if (vfio_gate_is_empty(&device->gate))
+			return vfio_device_fault_dead(device, vmf, order);
+		/* A visitor may be about to put a large page here: a small one would be in its way. */
+		schedule_timeout_killable(1);
+		return VM_FAULT_NOPAGE;
+	}
 	ret = device->ops->fault(device, vmf, order);
 	vfio_gate_leave(&device->gate);
 	return ret;

@@ -30,6 +30,7 @@
 int vfio_gate_init(struct vfio_gate *gate)
 {
 	gate->closing = false;
+	gate->empty = false;
 	return percpu_init_rwsem(&gate->inside);
 }
 
@@ -74,4 +75,5 @@ void vfio_gate_close(struct vfio_gate *gate)
 	WRITE_ONCE(gate->closing, true);
 	percpu_down_write(&gate->inside);
 	rwsem_release(&gate->inside.dep_map, _RET_IP_);
+	WRITE_ONCE(gate->empty, true);
 }

@@ -27,6 +27,18 @@ static inline bool vfio_gate_is_closing(const struct vfio_gate *gate)
 	return READ_ONCE(gate->closing);
 }
 
+/**
+ * vfio_gate_is_empty - has the last one left?
+ * @gate: its gate
+ *
+ * Context: any.
+ * Return: true for good; false while it may still have a visitor.
+ */
+static inline bool vfio_gate_is_empty(const struct vfio_gate *gate)
+{
+	return READ_ONCE(gate->empty);
+}
+
 #ifndef VFIO_NO_GATE
 /**
  * vfio_gate_enter - begin to touch the device

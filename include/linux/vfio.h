@@ -233,10 +233,12 @@ struct vfio_device_ops {
  * struct vfio_gate - gate.c: may the device still be touched?
  * @inside: held for reading by those who are about it, for writing for good once it is closed
  * @closing: nobody need try any more
+ * @empty: the last one has left
  */
 struct vfio_gate {
 	struct percpu_rw_semaphore inside;
 	bool closing;
+	bool empty;
 };
 
 /**
