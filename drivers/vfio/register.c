@@ -41,6 +41,8 @@ static int device_publish(struct vfio_device *device, struct iommu_group *iommu_
 	if (ret)
 		return ret;
 	device->device.type = &vfio_device_type;
+	/* Whoever hears of it may open it at once. */
+	dev_set_uevent_suppress(&device->device, true);
 	ret = device_add(&device->device);
 	if (ret)
 		return ret;
@@ -50,8 +52,11 @@ static int device_publish(struct vfio_device *device, struct iommu_group *iommu_
 	if (ret) {
 		vfio_device_put(device);
 		device_del(&device->device);
+		return ret;
 	}
-	return ret;
+	dev_set_uevent_suppress(&device->device, false);
+	kobject_uevent(&device->device.kobj, KOBJ_ADD);
+	return 0;
 }
 
 /**
