@@ -35,12 +35,11 @@ static inline int device_set_driver_override(struct device *dev, const char *nam
 }
 #endif
 
-/* Since 6.7. */
+/* Since 6.7. Before, the arbiter knew no cards of the old class PCI_CLASS_NOT_DEFINED_VGA. */
 #ifndef COMPAT_HAS_PCI_IS_VGA
 static inline bool pci_is_vga(struct pci_dev *pdev)
 {
-	return pdev->class >> 8 == PCI_CLASS_DISPLAY_VGA ||
-	       pdev->class >> 8 == PCI_CLASS_NOT_DEFINED_VGA;
+	return pdev->class >> 8 == PCI_CLASS_DISPLAY_VGA;
 }
 #endif
 

@@ -123,8 +123,14 @@ int vfio_pci_vga_probe(struct vfio_pci_device *vpci, bool region)
  */
 void vfio_pci_vga_remove(struct vfio_pci_device *vpci)
 {
-	if (pci_is_vga(vpci->pdev))
-		vga_client_unregister(vpci->pdev);
+	struct pci_dev *pdev = vpci->pdev;
+
+	if (!pci_is_vga(pdev))
+		return;
+	vga_client_unregister(pdev);
+	/* The next driver finds it as the arbiter takes a card that it knows nothing of. */
+	vga_set_legacy_decoding(pdev, VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM |
+				VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM);
 }
 
 /* ---- the region ---- */
