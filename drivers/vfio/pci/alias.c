@@ -10,6 +10,8 @@
  * There is one alias of a BAR for each way to map it, whoever asks, so their number is bounded. All
  * go with the last fd. read() and write() of an alias are those of the BAR, mmap.c maps it.
  */
+#include <linux/nospec.h>
+
 #include "pci.h"
 
 /**
@@ -26,7 +28,7 @@ const struct vfio_pci_alias *vfio_pci_alias_at(const struct vfio_pci_device *vpc
 
 	if (index < VFIO_PCI_NUM_REGIONS || index - VFIO_PCI_NUM_REGIONS >= count)
 		return NULL;
-	return &vpci->aliases[index - VFIO_PCI_NUM_REGIONS];
+	return &vpci->aliases[array_index_nospec(index - VFIO_PCI_NUM_REGIONS, count)];
 }
 
 /**

@@ -10,6 +10,7 @@
  *
  * Regions are a table by index: what GET_REGION_INFO says, how read() and write() go on.
  */
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
@@ -314,7 +315,7 @@ static const struct region alias_region = {
 static const struct region *region_at(struct vfio_pci_device *vpci, u64 index)
 {
 	if (index < ARRAY_SIZE(regions))
-		return &regions[index];
+		return &regions[array_index_nospec(index, ARRAY_SIZE(regions))];
 	return vfio_pci_alias_at(vpci, index) ? &alias_region : NULL;
 }
 

@@ -113,8 +113,9 @@ void vfio_pci_msi_open(struct vfio_pci_device *vpci)
 
 	/* The PCI core would map what lies behind the BAR, and write to it. */
 	if (msi->table_bar >= PCI_STD_NUM_BARS ||
+	    !(pci_resource_flags(pdev, msi->table_bar) & IORESOURCE_MEM) ||
 	    msi->table_offset + (u64)msi->table_size > pci_resource_len(pdev, msi->table_bar)) {
-		pci_warn_once(pdev, "MSI-X table lies outside its BAR: no MSI-X\n");
+		pci_warn_once(pdev, "MSI-X table lies in no BAR of memory: no MSI-X\n");
 		msi->max_msix = 0;
 		msi->table_size = 0;
 	}
