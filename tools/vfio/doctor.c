@@ -152,7 +152,7 @@ static void check_secure_boot(struct finding *finding)
 static void check_modules(struct finding *finding)
 {
 	static const char load_anew[] =
-		"modprobe -r vfio-pci vfio_iommu_type1 vfio; modprobe vfio-pci";
+		"modprobe -r vfio-pci vfio-pci-core vfio_iommu_type1 vfio; modprobe vfio-pci";
 	char installed[NAME_SIZE];
 	bool ours = module_installed(installed, sizeof(installed));
 	struct text strangers = {};

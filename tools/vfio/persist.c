@@ -24,6 +24,8 @@ int persist_set(const struct steps *steps, const struct device *device)
 	text_add(&rule, ", ATTR{vendor}==\"0x%04x\"", device->vendor);
 	text_add(&rule, ", ATTR{device}==\"0x%04x\"", device->device);
 	text_add(&rule, ", ATTR{driver_override}=\"%s\"", VFIO_DRIVER);
+	/* A driver that is there already does not look at the device again by itself. */
+	text_add(&rule, ", ATTR{[subsystem/pci]drivers_probe}=\"%s\"", device->name);
 	text_add(&rule, ", RUN{builtin}+=\"kmod load %s\"\n", VFIO_DRIVER);
 	error = step_create(steps, rule.bytes, path);
 	text_free(&rule);
