@@ -202,6 +202,35 @@ TEST_F(parallel, unmap_waits)
 	EXPECT_EQ(self->available, dma_available(self->fd));
 }
 
+/* It does not wait for maps that began later, or it might never end. They stay. */
+TEST_F(parallel, unmap_waits_for_no_newcomer)
+{
+	struct call unmap = { .container = self->fd, .iova = IOVA, .size = 2 * IOVA };
+	struct call newcomer = { .container = self->fd, .iova = 2 * IOVA, .size = SIZE };
+	struct stall stall;
+
+	ASSERT_EQ(0, pthread_create(&unmap.thread, NULL, unmap_thread, &unmap));
+	while (!__atomic_load_n(&unmap.tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	EXPECT_TRUE(sleeps_in_ioctl(getpid(), unmap.tid));
+	ASSERT_OK(stall_open(&stall, SIZE));
+	newcomer.vaddr = stall.at;
+	ASSERT_EQ(0, pthread_create(&newcomer.thread, NULL, map_thread, &newcomer));
+	ASSERT_TRUE(stall_wait(&stall, PATIENCE_MS));
+	EXPECT_EQ(0, map_ends(&self->stall, &self->map));
+	for (int waited = 0; waited < PATIENCE_MS; waited += 10) {
+		if (__atomic_load_n(&unmap.ended, __ATOMIC_ACQUIRE))
+			break;
+		usleep(10000);
+	}
+	EXPECT_TRUE(__atomic_load_n(&unmap.ended, __ATOMIC_ACQUIRE));
+	EXPECT_EQ(0, map_ends(&stall, &newcomer));
+	ASSERT_EQ(0, pthread_join(unmap.thread, NULL));
+	EXPECT_EQ((long long)SIZE, unmap.result);
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
+	stall_close(&stall);
+}
+
 /* A process that waits in an unmap can be killed; the map is none the worse for it. */
 TEST_F(parallel, waiting_unmap_is_killed)
 {
