@@ -369,16 +369,16 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
  *
  * The mappings stay, with a hole.
  *
- * Context: may sleep; needs no memory; one call at a time; takes iommu->domains_lock and
- * iommu->lock. No page table of a user has the memory any more.
+ * Context: may sleep; needs no memory; takes iommu->domains_lock and iommu->lock. No page table of
+ * a user has the memory any more.
  */
 void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last)
 {
 	struct type1_mapping *mapping;
 
 	/* Whoever is about to lend sees this, or we see him. */
-	WRITE_ONCE(iommu->withdrawals, iommu->withdrawals + 1);
-	smp_mb(); /* as mapping_add_lent() */
+	atomic_long_inc(&iommu->withdrawals);
+	smp_mb__after_atomic(); /* as mapping_add_lent() */
 	if (!READ_ONCE(iommu->lends))
 		return;
 
@@ -572,7 +572,7 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
  */
 static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *mapping,
 			    struct type1_walk *walk, struct pinner *pinner,
-			    unsigned long withdrawals)
+			    long withdrawals)
 {
 	int ret = 0;
 
@@ -580,7 +580,7 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 		return -EINTR;
 	WRITE_ONCE(iommu->lends, true);
 	smp_mb(); /* as mappings_withdraw() */
-	if (READ_ONCE(iommu->withdrawals) == withdrawals) {
+	if (atomic_long_read(&iommu->withdrawals) == withdrawals) {
 		ret = mapping_log(mapping, pinner);
 		if (!ret)
 			ret = mapping_map_runs(iommu, mapping, walk, true);
@@ -596,7 +596,7 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 			     struct prefault *ahead)
 {
 	/* Before the page table is looked at. */
-	unsigned long withdrawals = smp_load_acquire(&iommu->withdrawals);
+	long withdrawals = atomic_long_read_acquire(&iommu->withdrawals);
 	int ret;
 
 	pinner->most = prefault_reach(ahead, pinner->vaddr);

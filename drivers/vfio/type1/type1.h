@@ -33,6 +33,7 @@
 #ifndef _VFIO_TYPE1_H
 #define _VFIO_TYPE1_H
 
+#include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
@@ -338,7 +339,7 @@ static_assert(sizeof(struct type1_mapping) <= 192);
  *	a bit, none below PAGE_SIZE
  * @closed: the last group has left, guarded as @domains
  * @lends: a device's memory was mapped once; set for good
- * @withdrawals: how often something lent was withdrawn; changed by one at a time
+ * @withdrawals: how often something lent was withdrawn
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
  * @nr_mappings: number of @mappings
@@ -360,7 +361,7 @@ struct type1_iommu {
 	unsigned long pgsizes;
 	bool closed;
 	bool lends;
-	unsigned long withdrawals;
+	atomic_long_t withdrawals;
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
