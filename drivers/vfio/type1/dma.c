@@ -628,7 +628,7 @@ static int mapping_fill(struct type1_iommu *iommu, struct type1_mapping *mapping
 	struct pinner pinner;
 	int ret;
 
-	prefault_begin(ahead, mapping->vaddr, mapping->log.limit, write);
+	prefault_begin(ahead, mapping->vaddr, mapping->log.limit, write, mapping->unlimited);
 	walk = walk_alloc(mapping->log.limit);
 	if (!walk)
 		return -ENOMEM;

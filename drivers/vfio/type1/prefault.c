@@ -9,18 +9,22 @@
  *
  * The range is cut into units, and whoever wants to bring one in takes the next number. The caller
  * takes the unit that he is about to pin; if a helper is at it, he brings in another one meanwhile.
- * He waits for helpers only at the end, and that is soon: they never wait for the user's mmap_lock,
- * nor for a page that somebody else has to deliver. So they keep to anonymous memory, tmpfs and
- * hugetlbfs, and to what the kernel can do there without waiting.
+ * He waits for helpers only at the end, and that is soon: they never wait for the user's mmap_lock
+ * nor for a page that somebody else has to deliver, and they are killed. So they keep to anonymous
+ * memory and tmpfs, where nobody asked for the faults, and to what the kernel can do there without
+ * waiting.
  *
  * A helper takes the caller's place: on CPUs of this node that he may use, with his priority, for
- * his memory cgroup. A memory policy of the task or a cpuset that says where memory comes from
- * cannot be handed over, so nobody helps then.
+ * his memory cgroup, and not beyond his RLIMIT_MEMLOCK. Where it cannot, nobody helps: a memory
+ * policy or cpuset that says where memory comes from, another scheduling class, hugetlbfs, which
+ * has a cgroup of its own. There are only so many helpers in all, and one that has nothing to do
+ * for long goes, so a caller who stands still keeps none.
  */
+#include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/cpuset.h>
 #include <linux/delay.h>
-#include <linux/hugetlb.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
@@ -31,21 +35,24 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <linux/userfaultfd_k.h>
 
 #include "../fault.h"
 #include "type1.h"
 
-/* Bytes of a unit, or more if a page has more. Tests map little, and want helpers for it. */
+/* Bytes of a unit. Tests map little, and want helpers for it. */
 #ifdef VFIO_DEBUG
-#define UNIT_MIN SZ_16K
+#define UNIT SZ_64K
 #else
-#define UNIT_MIN SZ_4M
+#define UNIT SZ_4M
 #endif
 
-/* Bytes that are brought in with mmap_lock held, or a page if that has more. */
+/* Bytes that are brought in with mmap_lock held. */
 #define PIECE PMD_SIZE
 
 /* Without a word from the administrator: from this size on, so much for each thread. */
@@ -59,6 +66,13 @@
 /* Units that each helper may be ahead of the caller. */
 #define AHEAD 4
 
+/* Jiffies after which a helper without work goes. */
+#define IDLE_MAX HZ
+
+/* Microseconds between tries for mmap_lock, twice as many each time; then the unit is left. */
+#define PAUSE_MIN 20
+#define PAUSE_MAX 10000
+
 /* Faults are counted over this many bytes at most before it is decided again. */
 #define LOOK_MAX SZ_1G
 
@@ -69,9 +83,12 @@ module_param(pin_threads, uint, 0644);
 MODULE_PARM_DESC(pin_threads,
 		 "Threads that bring in the memory of a large mapping; 1: the caller alone, 0: by size and CPUs (default 0)");
 
+/* Of all callers; as many as may run at the same time are enough. */
+static atomic_t nr_helpers = ATOMIC_INIT(0);
+
 /**
  * struct prefault_helper - a kernel thread that helps
- * @task: the thread
+ * @task: the thread, a reference; it may have gone
  * @crew: whom it belongs to
  * @unit: what it is at, NO_UNIT: nothing
  */
@@ -87,7 +104,6 @@ struct prefault_helper {
  * @start: first address
  * @end: address behind the last
  * @base: where unit 0 begins, at @start or before
- * @unit: bytes of a unit, a power of two
  * @units: number of units
  * @next: the first unit that nobody has taken
  * @horizon: units from here on have time yet
@@ -101,7 +117,6 @@ struct prefault_crew {
 	unsigned long start;
 	unsigned long end;
 	unsigned long base;
-	unsigned long unit;
 	unsigned long units;
 	atomic_long_t next;
 	unsigned long horizon;
@@ -113,27 +128,49 @@ struct prefault_crew {
 
 /* ---- bringing in ---- */
 
+static bool vma_is_tmpfs(const struct vm_area_struct *vma)
+{
+	const struct inode *inode;
+
+	if (!vma->vm_file)
+		return false;
+	inode = file_inode(vma->vm_file);
+	return S_ISREG(inode->i_mode) && inode->i_sb->s_magic == TMPFS_MAGIC;
+}
+
 /* A fault there is nobody's business but the kernel's. */
 static bool vma_can_be_brought_in(struct vm_area_struct *vma)
 {
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP) || userfaultfd_armed(vma))
 		return false;
-	return vma_is_anonymous(vma) || is_vm_hugetlb_page(vma) ||
-	       (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC);
+	return vma_is_anonymous(vma) || vma_is_tmpfs(vma);
+}
+
+/* Memory is short, or would be with a piece for everybody: the caller alone has to see to that. */
+static bool memory_is_short(const struct prefault_crew *crew)
+{
+	return si_mem_available() < 4 * (crew->nr + 1) * (long)(PIECE >> PAGE_SHIFT);
 }
 
 /*
  * Bring in from @addr to before @end what can be. False if somebody wants to change the address
- * space.
+ * space, or if there should be no more help.
  */
-static bool bring_piece(struct mm_struct *mm, unsigned long addr, unsigned long end)
+static bool bring_piece(struct prefault_crew *crew, unsigned long addr, unsigned long end)
 {
+	struct mm_struct *mm = crew->mm;
 	struct vm_area_struct *vma;
 	unsigned long real, pages;
+	unsigned int flags;
 	long got = 1;
 
+	if (memory_is_short(crew)) {
+		WRITE_ONCE(crew->ended, true);
+		return false;
+	}
 	if (!mmap_read_trylock(mm))
 		return false;
+	flags = memalloc_pin_save();
 	while (addr < end && got > 0) {
 		real = untagged_addr_remote(mm, addr);
 		vma = vma_lookup(mm, real);
@@ -143,21 +180,24 @@ static bool bring_piece(struct mm_struct *mm, unsigned long addr, unsigned long 
 		got = get_user_pages(addr, pages, FOLL_WRITE | FOLL_NOWAIT, NULL);
 		addr += got << PAGE_SHIFT;
 	}
+	memalloc_pin_restore(flags);
 	mmap_read_unlock(mm);
+	if (got == -ENOMEM)
+		WRITE_ONCE(crew->ended, true);
 	return true;
 }
 
 /* False if the crew is done or the address space is busy, and there is more of the unit. */
 static bool bring_unit(struct prefault_crew *crew, unsigned long unit, unsigned long *addr)
 {
-	unsigned long begin = crew->base + unit * crew->unit;
-	unsigned long end = min(begin + crew->unit, crew->end);
+	unsigned long begin = crew->base + unit * UNIT;
+	unsigned long end = min(begin + UNIT, crew->end);
 
 	*addr = max3(*addr, begin, crew->start);
 	while (*addr < end) {
 		unsigned long next = min(ALIGN(*addr + 1, PIECE), end);
 
-		if (READ_ONCE(crew->ended) || !bring_piece(crew->mm, *addr, next))
+		if (READ_ONCE(crew->ended) || !bring_piece(crew, *addr, next))
 			return false;
 		*addr = next;
 		cond_resched();
@@ -226,11 +266,13 @@ static void crew_follow(struct prefault_crew *crew, unsigned long unit)
 static void help(struct prefault_helper *helper, unsigned long unit)
 {
 	struct prefault_crew *crew = helper->crew;
-	unsigned long addr = 0;
+	unsigned long addr = 0, pause = PAUSE_MIN;
 
 	WRITE_ONCE(helper->unit, unit);
-	while (!bring_unit(crew, unit, &addr) && !READ_ONCE(crew->ended))
-		usleep_range(20, 50);
+	while (!bring_unit(crew, unit, &addr) && !READ_ONCE(crew->ended) && pause < PAUSE_MAX) {
+		usleep_range(pause, 2 * pause);
+		pause *= 2;
+	}
 	WRITE_ONCE(helper->unit, NO_UNIT);
 }
 
@@ -240,72 +282,78 @@ static int helper_work(void *data)
 	struct prefault_crew *crew = helper->crew;
 	struct mem_cgroup *memcg, *former;
 	unsigned long unit;
-	unsigned int flags;
 
+	allow_kernel_signal(SIGKILL);
 	kthread_use_mm(crew->mm);
 	memcg = get_mem_cgroup_from_mm(crew->mm);
 	former = set_active_memcg(memcg);
-	flags = memalloc_pin_save();
-	while (!kthread_should_stop()) {
+	while (!READ_ONCE(crew->ended)) {
 		unit = crew_take(crew);
 		if (unit != NO_UNIT)
 			help(helper, unit);
-		else
-			wait_event_interruptible(crew->moved,
-						 kthread_should_stop() || crew_has_work(crew));
+		else if (!wait_event_idle_timeout(crew->moved,
+						  READ_ONCE(crew->ended) || crew_has_work(crew),
+						  IDLE_MAX))
+			break;
 	}
-	memalloc_pin_restore(flags);
 	set_active_memcg(former);
 	mem_cgroup_put(memcg);
 	kthread_unuse_mm(crew->mm);
+	atomic_dec(&nr_helpers);
 	return 0;
+}
+
+/* Room for one more? */
+static bool helper_may_start(void)
+{
+	int most = max(2 * num_online_cpus(), min(READ_ONCE(pin_threads), MAX_THREADS));
+
+	return atomic_add_unless(&nr_helpers, 1, most);
 }
 
 static bool helper_start(struct prefault_helper *helper, const struct cpumask *cpus)
 {
 	struct task_struct *task;
 
-	if (vfio_should_fail())
+	if (vfio_should_fail() || !helper_may_start())
 		return false;
 	task = kthread_create(helper_work, helper, "vfio-pin/%d", task_pid_nr(current));
 	if (IS_ERR(task))
-		return false;
-	if (set_cpus_allowed_ptr(task, cpus)) {
-		kthread_stop(task);
-		return false;
-	}
+		goto err_count;
+	if (set_cpus_allowed_ptr(task, cpus))
+		goto err_stop;
 	set_user_nice(task, task_nice(current));
-	helper->task = task;
+	helper->task = get_task_struct(task);
 	wake_up_process(task);
 	return true;
+
+err_stop:
+	kthread_stop(task);
+err_count:
+	atomic_dec(&nr_helpers);
+	return false;
 }
 
 /* ---- the crew ---- */
 
-/* Where new memory comes from is not the same for each task. */
-static bool placed_by_task(void)
+/* Does it matter which task brings memory in? */
+static bool task_matters(void)
 {
 #ifdef CONFIG_NUMA
 	if (current->mempolicy)
 		return true;
 #endif
-	return !nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
+	return current->policy != SCHED_NORMAL ||
+	       !nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
 }
 
-/* A page of what is there is in one unit. */
-static unsigned long unit_size(unsigned long vaddr)
+/* Pages that the caller may lock yet. */
+static unsigned long pages_allowed(void)
 {
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	unsigned long size = UNIT_MIN;
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	unsigned long locked = READ_ONCE(current->mm->locked_vm);
 
-	if (!mmap_read_trylock(mm))
-		return size;
-	vma = vma_lookup(mm, untagged_addr_remote(mm, vaddr));
-	if (vma)
-		size = max(size, vma_kernel_pagesize(vma));
-	mmap_read_unlock(mm);
-	return size;
+	return limit > locked ? limit - locked : 0;
 }
 
 /* How many helpers are of use on so many CPUs. */
@@ -327,9 +375,10 @@ static struct prefault_crew *crew_start(unsigned long start, unsigned long end,
 	struct prefault_crew *crew;
 	unsigned int nr;
 
-	plan.unit = unit_size(start);
-	plan.base = ALIGN_DOWN(start, plan.unit);
-	plan.units = DIV_ROUND_UP(end - plan.base, plan.unit);
+	if (start >= end)
+		return NULL;
+	plan.base = ALIGN_DOWN(start, UNIT);
+	plan.units = DIV_ROUND_UP(end - plan.base, UNIT);
 	nr = helpers_wanted(&plan, cpumask_weight(cpus));
 	if (!nr)
 		return NULL;
@@ -385,19 +434,24 @@ static void prefault_start(struct prefault *ahead, unsigned long vaddr)
  * @vaddr: first address that will be pinned
  * @pages: how many pages
  * @write: devices will write; for other memory there is no help
+ * @unlimited: RLIMIT_MEMLOCK does not matter
  *
  * Context: process context of the user.
  */
-void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write)
+void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write,
+		    bool unlimited)
 {
 	unsigned int threads = READ_ONCE(pin_threads);
-	unsigned long bytes = pages << PAGE_SHIFT;
+	unsigned long bytes;
 
+	if (!unlimited)
+		pages = min(pages, pages_allowed());
+	bytes = pages << PAGE_SHIFT;
 	*ahead = (struct prefault){ .end = vaddr + bytes, .look = ULONG_MAX };
-	if (threads == 1 || !write || bytes < (threads ? 2UL * UNIT_MIN : AUTO_BYTES) ||
-	    placed_by_task())
+	if (threads == 1 || !write || bytes < (threads ? 2UL * UNIT : AUTO_BYTES) ||
+	    task_matters())
 		return;
-	ahead->interval = UNIT_MIN;
+	ahead->interval = UNIT;
 	look_again(ahead, vaddr);
 	if (threads)
 		ahead->look = vaddr;
@@ -420,8 +474,8 @@ unsigned long prefault_reach(struct prefault *ahead, unsigned long vaddr)
 		prefault_start(ahead, vaddr);
 	crew = ahead->crew;
 	if (crew && (vaddr >= ahead->look || ahead->look == ULONG_MAX)) {
-		unit = (vaddr - crew->base) / crew->unit;
-		ahead->look = crew->base + (unit + 1) * crew->unit;
+		unit = (vaddr - crew->base) / UNIT;
+		ahead->look = crew->base + (unit + 1) * UNIT;
 		crew_follow(crew, unit);
 	}
 	return max((ahead->look - vaddr) >> PAGE_SHIFT, 1UL);
@@ -443,19 +497,26 @@ bool prefault_helped(const struct prefault *ahead)
  * prefault_dismiss - nothing more is needed
  * @ahead: begun by prefault_begin()
  *
- * Context: any.
+ * Context: process context.
  */
 void prefault_dismiss(struct prefault *ahead)
 {
-	if (ahead->crew)
-		WRITE_ONCE(ahead->crew->ended, true);
+	struct prefault_crew *crew = ahead->crew;
+
+	if (!crew)
+		return;
+	WRITE_ONCE(crew->ended, true);
+	wake_up_all(&crew->moved);
+	/* Where one is in the middle of a fault, it is as if its process were killed. */
+	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++)
+		send_sig(SIGKILL, crew->helpers[i].task, 1);
 }
 
 /**
  * prefault_end - wait until nobody helps any more
  * @ahead: begun by prefault_begin()
  *
- * A helper may be short of memory. The caller gives back what he does not keep before he waits.
+ * The caller gives back what he does not keep before he waits.
  *
  * Context: process context of the user; may sleep; holds no lock.
  */
@@ -466,8 +527,10 @@ void prefault_end(struct prefault *ahead)
 	if (!crew)
 		return;
 	prefault_dismiss(ahead);
-	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++)
+	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++) {
 		kthread_stop(crew->helpers[i].task);
+		put_task_struct(crew->helpers[i].task);
+	}
 	kfree(crew);
 	ahead->crew = NULL;
 }

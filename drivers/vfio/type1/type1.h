@@ -429,7 +429,8 @@ void pinner_back(struct pinner *pinner);
 void unpin_run(const struct pin_run *run, bool dirty);
 
 /* prefault.c */
-void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write);
+void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long pages, bool write,
+		    bool unlimited);
 unsigned long prefault_reach(struct prefault *ahead, unsigned long vaddr);
 bool prefault_helped(const struct prefault *ahead);
 void prefault_dismiss(struct prefault *ahead);
