@@ -16,7 +16,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "backend.h"
@@ -104,11 +104,13 @@ static vm_fault_t device_fault_order(struct vm_fault *vmf, unsigned int order)
 	vm_fault_t ret;
 
 	if (!vfio_gate_enter(&device->gate)) {
-		if (vfio_gate_is_empty(&device->gate))
-			return vfio_device_fault_dead(device, vmf, order);
-		/* A visitor may be about to put a large page here: a small one would be in its way. */
-		schedule_timeout_killable(1);
-		return VM_FAULT_NOPAGE;
+		/* A visitor may put a large page here yet: a small one would be in its way. */
+		while (!vfio_gate_is_empty(&device->gate)) {
+			if (fatal_signal_pending(current))
+				return VM_FAULT_SIGBUS;
+			schedule_timeout_killable(1);
+		}
+		return vfio_device_fault_dead(device, vmf, order);
 	}
 	ret = device->ops->fault(device, vmf, order);
 	vfio_gate_leave(&device->gate);
