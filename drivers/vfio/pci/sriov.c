@@ -64,10 +64,13 @@ void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
  * vfio_pci_sriov_remove - undo vfio_pci_sriov_probe(): let a PF go, without its VFs
  * @vpci: the device, being unbound
  *
- * Context: remove, or a probe that fails; takes pfs_lock. Waits for the users of the VFs.
+ * Context: remove, or a probe that fails; takes pfs_lock. Waits for the users of the VFs, and those
+ * of the PF have the same time.
  */
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci)
 {
+	if (vpci->sriov.on)
+		vfio_device_want_back(&vpci->vdev);
 	vfio_pci_sriov_configure(vpci, 0);
 
 	mutex_lock(&pfs_lock);
