@@ -750,6 +750,18 @@ TEST_F(e1000e, host_interrupts)
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 3));
 }
 
+/* The table is memory of the device: it is set up while the user has memory off, which stays off. */
+TEST_F(e1000e, table_while_memory_is_off)
+{
+	ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	EXPECT_EQ(0, config_read(&self->c, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	EXPECT_ERRNO(EIO, bar_write32(&self->c, 0, 0, 0));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	for (int vector = 0; vector < VECTORS; vector++)
+		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));
+}
+
 /* A reset that the kernel does not see takes the messages; setting the eventfd anew restores it. */
 TEST_F(e1000e, table_restored)
 {

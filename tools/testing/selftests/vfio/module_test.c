@@ -233,15 +233,38 @@ TEST_F(modules, aliases)
 	EXPECT_EQ(0, system("modinfo -F softdep vfio | grep -qw vfio_iommu_type1"));
 }
 
-/* disable_vga: the VGA device has no such region, and works otherwise. */
+/* What the arbiter believes that a card decodes, "?" if it does not say. */
+static const char *arbiter_decodes(const struct pci_func *func, char *line, size_t size)
+{
+	int arbiter = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
+	int length = snprintf(line, size, "target PCI:%s", func->bdf);
+	char *found = NULL;
+	ssize_t got;
+
+	if (arbiter >= 0 && write(arbiter, line, length) == length) {
+		got = read(arbiter, line, size - 1);
+		line[got < 0 ? 0 : got] = 0;
+		found = strstr(line, "decodes=");
+	}
+	fd_close(&arbiter);
+	return found ? strtok(found, ",") : "?";
+}
+
+/*
+ * disable_vga: the VGA device has no such region, and works otherwise. Afterwards the arbiter takes
+ * it for what it did before.
+ */
 TEST_F(modules, disable_vga)
 {
 	struct vfio_region_info info;
+	char before[256], after[256];
 	struct pci_func func;
+	const char *decodes;
 	struct client c;
 
 	if (pci_find(VGA, 0, &func))
 		SKIP(return, "no device %s", test_device_name(VGA));
+	decodes = arbiter_decodes(&func, before, sizeof(before));
 	ASSERT_EQ(0, system("modprobe vfio-pci disable_vga=1"));
 	ASSERT_OK(pci_bind(&func, "vfio-pci"));
 	ASSERT_OK(client_open(&c, VGA, 0, VFIO_TYPE1v2_IOMMU));
@@ -249,6 +272,7 @@ TEST_F(modules, disable_vga)
 	EXPECT_EQ(0x1234, config_read(&c, 0, 2));
 	client_close(&c);
 	EXPECT_EQ(0, unload());
+	EXPECT_STREQ(decodes, arbiter_decodes(&func, after, sizeof(after)));
 	ASSERT_EQ(0, load());
 	ASSERT_OK(pci_bind(&func, "vfio-pci"));
 	ASSERT_OK(client_open(&c, VGA, 0, VFIO_TYPE1v2_IOMMU));

@@ -219,7 +219,23 @@ TEST_F(owner, eventfds)
 	EXPECT_EQ(1, event_wait(fd, PATIENCE_MS));
 	ASSERT_OK(take_back(&self->c.func));
 	EXPECT_EQ(0, event_wait(fd, QUIET_MS));
+	/* The interrupt is nobody's any more. */
+	EXPECT_NE(0, system("grep vfio-msi /proc/interrupts"));
 	close(fd);
+}
+
+/* A transfer that is under way reaches memory before the unbind ends, or never. */
+TEST_F(owner, memory_is_left_alone)
+{
+	char *same = memory_new(4 * PAGE);
+
+	memset(same, 0x5a, 4 * PAGE);
+	ASSERT_OK(dma_map_rw(self->c.container, self->memory, IOVA, 4 * PAGE));
+	ASSERT_OK(edu_begin_to_memory(&self->c, IOVA, 0, EDU_MAX));
+	ASSERT_OK(take_back(&self->c.func));
+	memset(self->memory, 0x5a, 4 * PAGE);
+	usleep(QUIET_MS * 1000);
+	EXPECT_EQ(0, memcmp(self->memory, same, 4 * PAGE));
 }
 
 /* The user is asked before, also if there is no time for an answer. */

@@ -28,15 +28,21 @@ int edu_start(const struct client *c)
 	return edu_lower(c);
 }
 
-/* Starts the engine and waits until it says that it is done. */
+/* Starts the engine, which takes its time. */
+static int edu_begin(const struct client *c, __u32 source, __u32 target, __u32 size, __u32 command)
+{
+	return bar_write32(c, 0, EDU_DMA_SOURCE, source) ?:
+	       bar_write32(c, 0, EDU_DMA_TARGET, target) ?:
+	       bar_write32(c, 0, EDU_DMA_SIZE, size) ?:
+	       bar_write32(c, 0, EDU_DMA_COMMAND, command | EDU_DMA_START);
+}
+
+/* The same, and waits until it says that it is done. */
 static int edu_copy(const struct client *c, __u32 source, __u32 target, __u32 size, __u32 command)
 {
 	const struct timespec pause = { .tv_nsec = 5000000 };
 
-	if (bar_write32(c, 0, EDU_DMA_SOURCE, source) ||
-	    bar_write32(c, 0, EDU_DMA_TARGET, target) ||
-	    bar_write32(c, 0, EDU_DMA_SIZE, size) ||
-	    bar_write32(c, 0, EDU_DMA_COMMAND, command | EDU_DMA_START))
+	if (edu_begin(c, source, target, size, command))
 		return -1;
 	for (int tries = 0; tries < PATIENCE_MS / 5; tries++) {
 		if (region_read(c, 0, EDU_DMA_COMMAND, &command, sizeof(command)) < 0)
@@ -59,6 +65,12 @@ int edu_from_memory(const struct client *c, __u32 iova, __u32 at, __u32 size)
 int edu_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size)
 {
 	return edu_copy(c, EDU_BUFFER + at, iova, size, EDU_DMA_TO_MEMORY);
+}
+
+/* The same, and does not wait. */
+int edu_begin_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size)
+{
+	return edu_begin(c, EDU_BUFFER + at, iova, size, EDU_DMA_TO_MEMORY);
 }
 
 /* Asserts the interrupt: the line stays up until edu_lower(); MSI is sent once. */

@@ -13,11 +13,21 @@
 
 #define IOVA	(16 * MIB)
 
+/* With all that a client has: memory mapped for the device, a BAR, and an interrupt. */
 int habit_sleeps(struct client *c)
 {
 	struct pollfd poll_fd = { .fd = c->device };
+	__u32 *bar = region_map(c, 0, 0, PAGE);
+	char *memory = memory_new(4 * PAGE);
+	__s32 event = event_new();
 
-	return poll(&poll_fd, 1, -1) == 1 ? 0 : 10;
+	if (bar == MAP_FAILED || config_command(c, PCI_COMMAND_MEMORY, 0) ||
+	    bar_look(bar) == ONES || dma_map_rw(c->container, memory, IOVA, 4 * PAGE) ||
+	    irq_events(c->device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event))
+		return is_dead(c->device) ? 0 : 17;
+	if (poll(&poll_fd, 1, -1) != 1)
+		return 10;
+	return bar_look(bar) == ONES ? 0 : 18;
 }
 
 int habit_does_dma(struct client *c)

@@ -80,7 +80,10 @@ long long unbind_longest_ms(void)
 	return longest_ms;
 }
 
-/* One unbind with this time for the users; without an end it is given one by hand. */
+/*
+ * One unbind with this time for the users, who use all of it; without an end it is given one by
+ * hand.
+ */
 bool unbind_ends(const struct pci_func *func, int after_ms)
 {
 	long long begun = now_ms();
@@ -92,7 +95,7 @@ bool unbind_ends(const struct pci_func *func, int after_ms)
 	pid = unbind_start(func);
 	if (after_ms < 0)
 		ends = child_end(pid, QUIET_MS) == 124 && !revoke_after(func, 0);
-	ends &= !child_end(pid, PATIENCE_MS);
+	ends &= !child_end(pid, PATIENCE_MS) && now_ms() - begun >= after_ms;
 	longest_ms = now_ms() - begun > longest_ms ? now_ms() - begun : longest_ms;
 	return ends;
 }

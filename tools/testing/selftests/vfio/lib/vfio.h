@@ -285,6 +285,7 @@ int uevent_wait(int socket, const char * const *strings);
 int edu_start(const struct client *c);
 int edu_from_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
 int edu_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
+int edu_begin_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
 int edu_raise(const struct client *c);
 int edu_lower(const struct client *c);
 
