@@ -268,7 +268,8 @@ int pinner_chunk(struct pinner *pinner)
 	if (!ret) {
 		pinner->kind = PIN_PAGES;
 		pinner->order = 0;
-		ret = pin_memory(pinner, min3(pinner->left, pinner->most, (unsigned long)pinner->room));
+		ret = pin_memory(pinner, min3(pinner->left, pinner->most,
+					      (unsigned long)pinner->room));
 	}
 	if (ret == -EFAULT) {
 		pinner->kind = PIN_LENT;

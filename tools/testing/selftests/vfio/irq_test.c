@@ -750,7 +750,7 @@ TEST_F(e1000e, host_interrupts)
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 3));
 }
 
-/* The table is memory of the device: it is set up while the user has memory off, which stays off. */
+/* The table is memory of the device: it can be set up while the user has that off. */
 TEST_F(e1000e, table_while_memory_is_off)
 {
 	ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));

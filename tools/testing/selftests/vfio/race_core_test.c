@@ -137,8 +137,9 @@ static const struct job *job_in_vain(const struct worker *workers, size_t count)
 }
 
 /*
- * Runs a worker for each job, all at once, for that many seconds. A race with a job that never gets
- * to its end shows little, so it goes on until each job has succeeded once, and fails if one cannot.
+ * Runs a worker for each job, all at once, for that many seconds. A race with a job that never
+ * gets to its end shows little, so it goes on until each has succeeded once, and fails if one
+ * cannot.
  */
 static bool run_jobs(struct arena *arena, int seconds, const struct job * const *jobs,
 		     size_t count)

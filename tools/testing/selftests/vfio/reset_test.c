@@ -425,7 +425,7 @@ FIXTURE_VARIANT_ADD(pair, bridge) { .kind = E1000, .first = 0 };
 FIXTURE_VARIANT_ADD(pair, slot) { .kind = E1000E, .first = 1 };
 
 static int open_second(struct client *second, const struct client *first,
-		       const FIXTURE_VARIANT(pair) *variant)
+		       FIXTURE_VARIANT(pair) const *variant)
 {
 	*second = (struct client){ .container = -1, .group = -1, .device = -1 };
 	if (pci_find(variant->kind, variant->first + 1, &second->func))
