@@ -3,7 +3,7 @@
  * Loading and unloading, as modprobe and the kernel do it. The modules are loaded when it ends, as
  * they were when it began.
  *
- * There are 5 rounds, 50 on a kernel with kmemleak, or 200 with VFIO_TEST_LONG in the environment.
+ * There are 5 rounds, 20 on a kernel with kmemleak, or 200 with VFIO_TEST_LONG in the environment.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -22,7 +22,7 @@ static int rounds(void)
 {
 	if (getenv("VFIO_TEST_LONG"))
 		return 200;
-	return access("/sys/kernel/debug/kmemleak", F_OK) ? FEW : 50;
+	return access("/sys/kernel/debug/kmemleak", F_OK) ? FEW : 20;
 }
 
 static bool is_loaded(const char *module)

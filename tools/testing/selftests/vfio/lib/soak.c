@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Races and random calls run for as long as the environment variable SOAK_SECONDS says, else for
- * ten seconds, on a debug kernel twenty. Numbers are random but the same for the same seed.
+ * ten seconds. Numbers are random but the same for the same seed.
  */
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "vfio.h"
 
@@ -21,9 +20,7 @@ int soak_seconds(void)
 {
 	const char *text = getenv("SOAK_SECONDS");
 
-	if (text)
-		return atoi(text);
-	return access("/sys/kernel/debug/kmemleak", F_OK) ? 10 : 20;
+	return text ? atoi(text) : 10;
 }
 
 /* Marsaglia's xorshift with a multiplication; the state is never 0. */
