@@ -91,11 +91,13 @@ static atomic_t nr_helpers = ATOMIC_INIT(0);
  * @task: the thread, a reference; it may have gone
  * @crew: whom it belongs to
  * @unit: what it is at, NO_UNIT: nothing
+ * @counted: it is one of nr_helpers
  */
 struct prefault_helper {
 	struct task_struct *task;
 	struct prefault_crew *crew;
 	unsigned long unit;
+	bool counted;
 };
 
 /**
@@ -276,6 +278,22 @@ static void help(struct prefault_helper *helper, unsigned long unit)
 	WRITE_ONCE(helper->unit, NO_UNIT);
 }
 
+/* Room for one more? */
+static bool helper_count(struct prefault_helper *helper)
+{
+	int most = max(2 * num_online_cpus(), min(READ_ONCE(pin_threads), MAX_THREADS));
+
+	helper->counted = atomic_add_unless(&nr_helpers, 1, most);
+	return helper->counted;
+}
+
+/* By a helper that goes, or by the caller for one that was stopped before it began. */
+static void helper_uncount(struct prefault_helper *helper)
+{
+	if (xchg(&helper->counted, false))
+		atomic_dec(&nr_helpers);
+}
+
 static int helper_work(void *data)
 {
 	struct prefault_helper *helper = data;
@@ -299,23 +317,15 @@ static int helper_work(void *data)
 	set_active_memcg(former);
 	mem_cgroup_put(memcg);
 	kthread_unuse_mm(crew->mm);
-	atomic_dec(&nr_helpers);
+	helper_uncount(helper);
 	return 0;
-}
-
-/* Room for one more? */
-static bool helper_may_start(void)
-{
-	int most = max(2 * num_online_cpus(), min(READ_ONCE(pin_threads), MAX_THREADS));
-
-	return atomic_add_unless(&nr_helpers, 1, most);
 }
 
 static bool helper_start(struct prefault_helper *helper, const struct cpumask *cpus)
 {
 	struct task_struct *task;
 
-	if (vfio_should_fail() || !helper_may_start())
+	if (vfio_should_fail() || !helper_count(helper))
 		return false;
 	task = kthread_create(helper_work, helper, "vfio-pin/%d", task_pid_nr(current));
 	if (IS_ERR(task))
@@ -330,7 +340,7 @@ static bool helper_start(struct prefault_helper *helper, const struct cpumask *c
 err_stop:
 	kthread_stop(task);
 err_count:
-	atomic_dec(&nr_helpers);
+	helper_uncount(helper);
 	return false;
 }
 
@@ -529,6 +539,7 @@ void prefault_end(struct prefault *ahead)
 	prefault_dismiss(ahead);
 	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++) {
 		kthread_stop(crew->helpers[i].task);
+		helper_uncount(&crew->helpers[i]);
 		put_task_struct(crew->helpers[i].task);
 	}
 	kfree(crew);

@@ -208,6 +208,21 @@ TEST_F(helped, failure_is_undone)
 	EXPECT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE / 2));
 }
 
+/* Helpers that are sent away before they have begun are free to help again. */
+TEST_F(helped, are_not_used_up)
+{
+	char *fresh = untouched(MIDDLE);
+	long faults;
+
+	ASSERT_NE(NULL, fresh);
+	ASSERT_EQ(0, munmap(self->memory + PAGE, PAGE));
+	for (int round = 0; round < 40; round++)
+		ASSERT_ERRNO(EFAULT, dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	faults = faults_of_map(self->fd, fresh, MIDDLE);
+	EXPECT_LE(0, faults);
+	EXPECT_GT((long)(MIDDLE / PAGE), faults);
+}
+
 static long cgroup_bytes(const char *cgroup)
 {
 	char path[128], text[32];
