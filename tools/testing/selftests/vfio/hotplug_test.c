@@ -291,7 +291,7 @@ static const struct {
 	const char *name;
 	int (*habit)(struct client *c);
 } habits[] = {
-	{ "sleeps", habit_sleeps },
+	{ "sleeps", habit_waits },
 	{ "polls a BAR", habit_polls_bar },
 	{ "asks", habit_asks },
 	{ "takes interrupts", habit_takes_interrupts },

@@ -674,7 +674,7 @@ FIXTURE_VARIANT_ADD(busy, dma) { .kind = EDU, .habit = habit_does_dma };
 FIXTURE_VARIANT_ADD(busy, polling) { .kind = E1000E, .habit = habit_polls_bar };
 FIXTURE_VARIANT_ADD(busy, interrupts) { .kind = EDU, .habit = habit_takes_interrupts };
 FIXTURE_VARIANT_ADD(busy, resetting) { .kind = NVME, .habit = habit_resets };
-FIXTURE_VARIANT_ADD(busy, passed) { .kind = E1000E, .habit = habit_sleeps, .passed = true };
+FIXTURE_VARIANT_ADD(busy, passed) { .kind = E1000E, .habit = habit_waits, .passed = true };
 
 FIXTURE_SETUP(busy)
 {

@@ -13,21 +13,33 @@
 
 #define IOVA	(16 * MIB)
 
+/* With the device alone. */
+int habit_waits(struct client *c)
+{
+	struct pollfd poll_fd = { .fd = c->device };
+
+	return poll(&poll_fd, 1, -1) == 1 ? 0 : 10;
+}
+
 /* With all that a client has: memory mapped for the device, a BAR, and an interrupt. */
 int habit_sleeps(struct client *c)
 {
-	struct pollfd poll_fd = { .fd = c->device };
 	__u32 *bar = region_map(c, 0, 0, PAGE);
 	char *memory = memory_new(4 * PAGE);
 	__s32 event = event_new();
 
-	if (bar == MAP_FAILED || config_command(c, PCI_COMMAND_MEMORY, 0) ||
-	    bar_look(bar) == ONES || dma_map_rw(c->container, memory, IOVA, 4 * PAGE) ||
-	    irq_events(c->device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event))
+	if (bar == MAP_FAILED || config_command(c, PCI_COMMAND_MEMORY, 0))
 		return is_dead(c->device) ? 0 : 17;
-	if (poll(&poll_fd, 1, -1) != 1)
+	if (dma_map_rw(c->container, memory, IOVA, 4 * PAGE))
+		return is_dead(c->device) ? 0 : 18;
+	if (irq_events(c->device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event))
+		return is_dead(c->device) ? 0 : 19;
+	if (bar_look(bar) == ONES && !is_dead(c->device))
+		return 20;
+	if (habit_waits(c))
 		return 10;
-	return bar_look(bar) == ONES ? 0 : 18;
+	/* It is told first, and then the memory goes. */
+	return becomes_ones(bar) ? 0 : 21;
 }
 
 int habit_does_dma(struct client *c)

@@ -229,6 +229,7 @@ __u32 bar_look(const __u32 *place);
 bool becomes_ones(const __u32 *place);
 
 /* habit.c: what a program does with a device until that is taken from it */
+int habit_waits(struct client *c);
 int habit_sleeps(struct client *c);
 int habit_does_dma(struct client *c);
 int habit_polls_bar(struct client *c);
