@@ -37,10 +37,12 @@ fail_too() {
 count() {
 	local ok not_ok skip plan
 
-	skip=$(grep -cE '^ok .*# *SKIP' "$output")
-	ok=$(($(grep -cE '^ok ' "$output") - skip))
-	not_ok=$(grep -cE '^not ok ' "$output")
-	plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$output" | head -n 1)
+	read -r ok not_ok skip plan < <(awk '
+		/^ok .*# *SKIP/ { skip++; next }
+		/^ok / { ok++ }
+		/^not ok / { not_ok++ }
+		/^1\.\.[0-9]+/ && plan == "" { plan = substr($1, 4) + 0 }
+		END { print ok + 0, not_ok + 0, skip + 0, plan }' "$output")
 	passed=$((passed + ok)) failed=$((failed + not_ok)) skipped=$((skipped + skip))
 	[ "$not_ok" -eq 0 ] || why+=("$not_ok of its test cases failed")
 	if [ -z "$plan" ] && [ "$status" -ne 4 ]; then
@@ -78,7 +80,7 @@ limited() {
 run_one() {
 	local name status why=() line started=$SECONDS limit=$timeout
 
-	name=$(basename "$2")
+	name=${2##*/}
 	[ ! -e $kmemleak ] || [ "$name" != module_test ] || limit=$((timeout * 3))
 	mark "$name"
 	echo "# selftests: vfio: $name"
@@ -152,15 +154,12 @@ leaks() {
 	cat $kmemleak
 }
 
-# coverage: where the kernel counts the lines that ran and somebody wants to know, copy the counts.
+# coverage: where the kernel counts the lines that ran and somebody wants to know, hand the counts out.
 coverage() {
-	local counts
-
 	[ -d /out ] && [ -d /sys/kernel/debug/gcov ] || return 0
-	find /sys/kernel/debug/gcov -path '*drivers/vfio*.gcda' | while read -r counts; do
-		mkdir -p "/out/$(dirname "${counts#*/gcov/}")"
-		cat "$counts" >"/out/${counts#*/gcov/}"
-	done
+	(cd /sys/kernel/debug/gcov && mkdir /dev/shm/counts &&
+		find . -path '*drivers/vfio*.gcda' -exec cp --parents --reflink=never -t /dev/shm/counts {} +)
+	tar -C /dev/shm/counts -cf /out/counts.tar .
 }
 
 # programs_of MACHINE: paths of its programs. "rest" are those that no machine names; the one that
