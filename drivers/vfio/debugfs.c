@@ -10,14 +10,21 @@
  * none, and nobody notices.
  *
  * To take a file away is to wait for those who read it. So a reader waits for no lock under which
- * that is done, and the lock order in vfio.h has a place for it. (Root's memory is written
- * meanwhile: root can make that last.)
+ * that is done, and the lock order in vfio.h has a place for it. Nor does he wait for his own
+ * memory: what he reads is told into the kernel's first.
  */
 #include <linux/debugfs.h>
 #include <linux/export.h>
 #include <linux/fs.h>
+#include <linux/seq_file.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
 
 #include "vfio.h"
+
+/* Most bytes that are told at once. */
+#define READ_MAX SZ_16K
 
 /* An error where there is no debugfs, which is as good as a folder to all who get it. */
 static struct dentry *root;
@@ -41,6 +48,44 @@ struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent)
 	return folder;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_debugfs_folder_add, VFIO_NS);
+
+/**
+ * vfio_debugfs_read_iter - read a seq_file in debugfs, and let it be removed meanwhile
+ * @iocb: the file, of debugfs_create_file_unsafe(), and the place in it
+ * @to: the reader's memory
+ *
+ * Context: process context; may sleep.
+ * Return: bytes that were read, 0 at the end; -EIO if the file was removed; -ENOMEM, -EFAULT, or
+ * what the file's own functions say.
+ */
+ssize_t vfio_debugfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct kvec told = { .iov_len = min_t(size_t, iov_iter_count(to), READ_MAX) };
+	struct dentry *dentry = iocb->ki_filp->f_path.dentry;
+	loff_t pos = iocb->ki_pos;
+	struct iov_iter text;
+	ssize_t ret;
+
+	if (!told.iov_len)
+		return 0;
+	told.iov_base = kmalloc(told.iov_len, GFP_KERNEL);
+	if (!told.iov_base)
+		return -ENOMEM;
+	iov_iter_kvec(&text, ITER_DEST, &told, 1, told.iov_len);
+
+	ret = debugfs_file_get(dentry);
+	if (!ret) {
+		ret = seq_read_iter(iocb, &text);
+		debugfs_file_put(dentry);
+	}
+	if (ret > 0 && copy_to_iter(told.iov_base, ret, to) != ret) {
+		iocb->ki_pos = pos;
+		ret = -EFAULT;
+	}
+	kfree(told.iov_base);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(vfio_debugfs_read_iter, VFIO_NS);
 
 /**
  * vfio_debugfs_container_add - make the folder of a container

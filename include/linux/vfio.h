@@ -30,7 +30,9 @@
 struct dentry;
 struct eventfd_ctx;
 struct file;
+struct iov_iter;
 struct iommu_group;
+struct kiocb;
 struct kvm;
 struct seq_file;
 struct vfio_device;
@@ -359,6 +361,34 @@ void vfio_withdraw_memory(phys_addr_t start, resource_size_t size);
 /* ---- debugfs.c ---- */
 
 struct dentry *vfio_debugfs_folder_add(const char *name, struct dentry *parent);
+ssize_t vfio_debugfs_read_iter(struct kiocb *iocb, struct iov_iter *to);
+
+/**
+ * VFIO_DEBUGFS_FOPS - the operations NAME_fops of a file that NAME_open() makes a seq_file of
+ * @name: NAME
+ * @undo: what undoes NAME_open()
+ *
+ * For debugfs_create_file_unsafe(): the file takes care of its own removal.
+ */
+#define VFIO_DEBUGFS_FOPS(name, undo)				\
+static const struct file_operations name##_fops = {		\
+	.owner = THIS_MODULE,					\
+	.open = name##_open,					\
+	.read_iter = vfio_debugfs_read_iter,			\
+	.llseek = default_llseek,				\
+	.release = undo,					\
+}
+
+/**
+ * VFIO_DEBUGFS_SHOW - the operations NAME_fops of a file that NAME_show() tells at once
+ * @name: NAME
+ */
+#define VFIO_DEBUGFS_SHOW(name)					\
+static int name##_open(struct inode *inode, struct file *file)	\
+{								\
+	return single_open(file, name##_show, inode->i_private);	\
+}								\
+VFIO_DEBUGFS_FOPS(name, single_release)
 
 /* ---- register.c ---- */
 

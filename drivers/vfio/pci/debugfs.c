@@ -125,7 +125,7 @@ out:
 	mutex_unlock(&vpci->vdev.set->lock);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(config);
+VFIO_DEBUGFS_SHOW(config);
 
 /* ---- interrupts ---- */
 
@@ -147,7 +147,7 @@ static int interrupts_show(struct seq_file *seq, void *unused)
 	mutex_unlock(&vpci->irq_lock);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(interrupts);
+VFIO_DEBUGFS_SHOW(interrupts);
 
 /**
  * vfio_pci_debugfs - what there is to see of a device
@@ -161,8 +161,8 @@ void vfio_pci_debugfs(struct vfio_device *device, struct dentry *folder)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 	struct dentry *pci = vfio_debugfs_folder_add("pci", folder);
 
-	debugfs_create_file("config", 0400, pci, vpci, &config_fops);
-	debugfs_create_file("interrupts", 0400, pci, vpci, &interrupts_fops);
+	debugfs_create_file_unsafe("config", 0400, pci, vpci, &config_fops);
+	debugfs_create_file_unsafe("interrupts", 0400, pci, vpci, &interrupts_fops);
 	debugfs_create_bool("nointxmask", 0400, pci, &vpci->no_command_mask);
 	debugfs_create_bool("disable_idle_d3", 0400, pci, &vpci->idle_awake);
 	debugfs_create_bool("hide_config_gaps", 0400, pci, &vpci->hide_gaps);

@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/vfio.h>
 
 #include "../backend.h"
 #include "type1.h"
@@ -103,7 +104,16 @@ static const struct seq_operations mappings_sops = {
 	.stop = mappings_stop,
 	.show = mappings_show,
 };
-DEFINE_SEQ_ATTRIBUTE(mappings);
+
+static int mappings_open(struct inode *inode, struct file *file)
+{
+	int ret = seq_open(file, &mappings_sops);
+
+	if (!ret)
+		((struct seq_file *)file->private_data)->private = inode->i_private;
+	return ret;
+}
+VFIO_DEBUGFS_FOPS(mappings, seq_release);
 
 /* ---- domains ---- */
 
@@ -136,7 +146,7 @@ static int domains_show(struct seq_file *seq, void *unused)
 	mutex_unlock(&iommu->lock);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(domains);
+VFIO_DEBUGFS_SHOW(domains);
 
 /* ---- runs ---- */
 
@@ -234,7 +244,7 @@ static int runs_show(struct seq_file *seq, void *unused)
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(runs);
+VFIO_DEBUGFS_SHOW(runs);
 
 /* ---- the folder ---- */
 
@@ -243,7 +253,7 @@ static int summary_show(struct seq_file *seq, void *unused)
 	type1_fdinfo(seq->private, seq);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(summary);
+VFIO_DEBUGFS_SHOW(summary);
 
 /**
  * type1_debugfs_add - make a container's folder
@@ -254,10 +264,10 @@ DEFINE_SHOW_ATTRIBUTE(summary);
 void type1_debugfs_add(struct type1_iommu *iommu)
 {
 	iommu->debugfs = vfio_debugfs_container_add(iommu->container);
-	debugfs_create_file("summary", 0400, iommu->debugfs, iommu, &summary_fops);
-	debugfs_create_file("mappings", 0400, iommu->debugfs, iommu, &mappings_fops);
-	debugfs_create_file("domains", 0400, iommu->debugfs, iommu, &domains_fops);
-	debugfs_create_file("runs", 0400, iommu->debugfs, iommu, &runs_fops);
+	debugfs_create_file_unsafe("summary", 0400, iommu->debugfs, iommu, &summary_fops);
+	debugfs_create_file_unsafe("mappings", 0400, iommu->debugfs, iommu, &mappings_fops);
+	debugfs_create_file_unsafe("domains", 0400, iommu->debugfs, iommu, &domains_fops);
+	debugfs_create_file_unsafe("runs", 0400, iommu->debugfs, iommu, &runs_fops);
 }
 
 /**

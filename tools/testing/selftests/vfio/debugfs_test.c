@@ -524,6 +524,55 @@ TEST_F(debugfs, folders_go)
 	EXPECT_OK(access(self->path, F_OK));
 }
 
+/* What a slow reader reads, and what came of it. */
+struct slow_read {
+	const char *path;
+	char *at;
+	ssize_t got;
+};
+
+static void *slow_read(void *data)
+{
+	struct slow_read *slow = data;
+	int fd = open(slow->path, O_RDONLY | O_CLOEXEC);
+
+	slow->got = read(fd, slow->at, PAGE);
+	close(fd);
+	return NULL;
+}
+
+/* Nobody who takes a device back waits for the memory of one who reads of it. */
+TEST_F(debugfs, memory_that_does_not_come)
+{
+	static const char * const names[] = { "pci/config", "pci/interrupts", "mappings" };
+	struct slow_read slow[ARRAY_SIZE(names)];
+	struct stall stalls[ARRAY_SIZE(names)];
+	pthread_t threads[ARRAY_SIZE(names)];
+	char paths[ARRAY_SIZE(names)][128];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (stall_open(&stalls[i], PAGE))
+			SKIP(return, "no userfaultfd: %s", strerror(errno));
+		if (i < 2)
+			device_path(&self->c, names[i], paths[i], sizeof(paths[i]));
+		else
+			container_path(&self->c, names[i], paths[i], sizeof(paths[i]));
+		slow[i] = (struct slow_read){ .path = paths[i], .at = stalls[i].at };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, slow_read, &slow[i]));
+		EXPECT_TRUE(stall_wait(&stalls[i], 10000));
+	}
+	EXPECT_OK(take_back(&self->c.func));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_OK(stall_release(&stalls[i]));
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+		EXPECT_LT(0, slow[i].got);
+		stall_close(&stalls[i]);
+	}
+	client_close(&self->c);
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
 struct look {
 	bool stop;
 	unsigned long files;
