@@ -559,6 +559,20 @@ static const struct file_operations device_fops = {
 };
 
 /**
+ * vfio_device_from_file - the device behind a file
+ * @file: any open file
+ *
+ * Context: any.
+ * Return: the device, alive as long as @file, which may be a dead fd; NULL for other files.
+ */
+struct vfio_device *vfio_device_from_file(struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	return file->f_op == &device_fops ? df->device : NULL;
+}
+
+/**
  * vfio_device_file_create - open a device
  * @device: the caller is a user of it
  * @member: place of the device's group; the caller has used it

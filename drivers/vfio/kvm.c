@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What others ask about a file that may be a group's.
+ * What others ask about a file that may be a group's or a device's.
  *
  * kvm.ko finds these symbols by name in whatever module has them, so names and signatures are those
  * that the kvm.ko of any supported kernel looks for. Its device KVM_DEV_TYPE_VFIO holds a reference
@@ -8,6 +8,7 @@
  */
 #include <linux/export.h>
 
+#include "gate.h"
 #include "vfio.h"
 
 /**
@@ -24,55 +25,73 @@ bool vfio_file_is_group(struct file *file)
 EXPORT_SYMBOL_NS_GPL(vfio_file_is_group, VFIO_NS);
 
 /**
- * vfio_file_is_valid - may this file be given to the other calls of this file?
+ * vfio_file_is_valid - is this file an open /dev/vfio/N or a device fd?
  * @file: any open file
+ *
+ * kvm.ko asks this since 6.6, and vfio_file_is_group() before.
  *
  * Context: any.
  * Return: whether it may.
  */
 bool vfio_file_is_valid(struct file *file)
 {
-	return vfio_group_from_file(file);
+	return vfio_group_from_file(file) || vfio_device_from_file(file);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_is_valid, VFIO_NS);
 
 /**
- * vfio_file_has_dev - does the file of a group speak for a device?
+ * vfio_file_has_dev - does a file speak for a device?
  * @file: any open file
  * @device: a registered device
  *
  * Context: any.
- * Return: whether @device is in the group of @file.
+ * Return: whether @device is in the group of @file, or @file an fd of it.
  */
 bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
 {
 	struct vfio_group *group = vfio_group_from_file(file);
 
-	return group && group == device->group;
+	return group ? group == device->group : vfio_device_from_file(file) == device;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_has_dev, VFIO_NS);
+
+/* A device is attached as its group is; one that was taken back makes no DMA. */
+static bool device_enforces_coherency(struct vfio_device *device)
+{
+	bool coherent;
+
+	if (!vfio_gate_enter(&device->gate))
+		return true;
+	coherent = vfio_group_enforces_coherency(device->group);
+	vfio_gate_leave(&device->gate);
+	return coherent;
+}
 
 /**
  * vfio_file_enforced_coherent - is all DMA of a group cache coherent, whatever its devices ask for?
  * @file: any open file
  *
- * Context: process context; may sleep.
- * Return: false if a device of the group may bypass the caches; true otherwise and for other files.
+ * Context: process context; may sleep; takes group->lock and container->lock.
+ * Return: false if a device of the group, or of the group of a device, may bypass the caches; true
+ * otherwise, for a dead fd and for other files.
  */
 bool vfio_file_enforced_coherent(struct file *file)
 {
+	struct vfio_device *device = vfio_device_from_file(file);
 	struct vfio_group *group = vfio_group_from_file(file);
 
+	if (device)
+		return device_enforces_coherency(device);
 	return !group || vfio_group_enforces_coherency(group);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_enforced_coherent, VFIO_NS);
 
 /**
- * vfio_file_set_kvm - show a virtual machine to a group
+ * vfio_file_set_kvm - show a virtual machine to a group or a device
  * @file: any open file
- * @kvm: the machine, or NULL when it lets go of the group
+ * @kvm: the machine, or NULL when it lets go of the file
  *
- * kvm.ko will not have a group without this symbol. No device of ours needs the machine.
+ * kvm.ko will have no file without this symbol. No device of ours needs the machine.
  *
  * Context: any.
  */

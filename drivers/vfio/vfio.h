@@ -195,6 +195,7 @@ size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t 
 				 const char *separator);
 void vfio_device_files_shut(struct vfio_device *device);
 void vfio_device_files_settle(struct vfio_device *device);
+struct vfio_device *vfio_device_from_file(struct file *file);
 struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_member *member,
 				     struct file *group_file);
 

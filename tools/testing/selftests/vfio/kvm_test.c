@@ -74,7 +74,7 @@ TEST_F(kvm, add_and_del)
 	EXPECT_OK(kvm_add(self->vfio, self->c.group));
 }
 
-/* Only groups: EBADF for no file, EINVAL for another kind. */
+/* Only files of VFIO: EBADF for no file, EINVAL for another kind. */
 TEST_F(kvm, wrong_files)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -97,6 +97,29 @@ TEST_F(kvm, whole_client)
 	EXPECT_OK(kvm_del(self->vfio, self->c.group));
 	ASSERT_OK(client_read_regions(&self->c));
 	EXPECT_EQ(0x1234, config_read(&self->c, 0, 2));
+}
+
+/* Since 6.6 KVM takes device fds as well, also one whose device was taken back. */
+TEST_F(kvm, device_files)
+{
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+	ASSERT_LE(0, self->c.device);
+	if (!kernel_is_since(6, 6)) {
+		EXPECT_ERRNO(EINVAL, kvm_add(self->vfio, self->c.device));
+		return;
+	}
+	EXPECT_OK(kvm_add(self->vfio, self->c.device));
+	EXPECT_ERRNO(EEXIST, kvm_add(self->vfio, self->c.device));
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+	EXPECT_OK(kvm_del(self->vfio, self->c.device));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_OK(kvm_add(self->vfio, self->c.device));
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	EXPECT_OK(kvm_del(self->vfio, self->c.device));
+	client_close(&self->c);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
 }
 
 static long vfio_users(void)
@@ -181,5 +204,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };
 
+	log_announce("Device is taken back|No device request channel|Device is wanted back");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

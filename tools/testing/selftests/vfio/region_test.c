@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 
 #include "lib/check.h"
 
@@ -661,13 +660,7 @@ TEST_F(bar, map_alignment)
 /* True where the kernel can mark huge entries that have no memory behind them: since 6.12. */
 static bool kernel_has_huge_pfnmap(void)
 {
-	struct utsname name;
-	int major, minor;
-
-	uname(&name);
-	return sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 12)) &&
-	       !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+	return kernel_is_since(6, 12) && !access("/sys/kernel/mm/transparent_hugepage", F_OK);
 }
 
 /* A fault fills 2 MiB where it can, and never less than a page. */

@@ -222,6 +222,9 @@ bool slow_file_waits(const struct slow_file *s);
 int slow_file_release(const struct slow_file *s);
 void slow_file_close(struct slow_file *s);
 
+/* release.c */
+bool kernel_is_since(int major, int minor);
+
 /* taken.c: what a user sees of a device that was taken from him */
 #define ONES	0xffffffffU
 bool is_dead(int device);
