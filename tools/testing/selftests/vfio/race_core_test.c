@@ -19,17 +19,13 @@
 #include <time.h>
 
 #include "lib/check.h"
+#include "lib/jobs.h"
 
 #define IOVA		(16 * MIB)
 #define NR_TESTS	4
-#define MAX_WORKERS	12
-#define OVERTIME	200	/* seconds, for jobs that have not succeeded yet */
-#define OUTCOMES	256
 #define FD_CONTAINER	500
 #define FD_GROUP	501
 #define FD_DEVICE	502
-
-/* ---- workers: threads that do one thing over and over ---- */
 
 /* What the workers of a test share. Some close and open its fds while others use them. */
 struct arena {
@@ -38,144 +34,12 @@ struct arena {
 	char *memory;
 	const char *host_driver; /* of other, where that is a neighbour of c */
 	unsigned long lent;	/* how often the host had that device */
-	unsigned int seed;
-	bool stop;
 };
 
-struct worker;
-
-/**
- * struct job - something to do over and over
- * @name: for the report
- * @once: does it once; returns 0 or the errno it ended with
- * @may: the errnos that are no failure, 0 for the end of the list
- */
-struct job {
-	const char *name;
-	int (*once)(struct worker *worker);
-	int may[12];
-};
-
-struct worker {
-	pthread_t thread;
-	const struct job *job;
-	struct arena *arena;
-	unsigned int seed;
-	unsigned long times[OUTCOMES];	/* by errno */
-};
-
-static unsigned int dice(struct worker *worker, unsigned int sides)
+static struct arena *arena_of(const struct worker *worker)
 {
-	return rand_r(&worker->seed) % sides;
+	return worker->arena;
 }
-
-static bool stopped(const struct arena *arena)
-{
-	return __atomic_load_n(&arena->stop, __ATOMIC_RELAXED);
-}
-
-static void *work(void *data)
-{
-	struct worker *worker = data;
-
-	while (!stopped(worker->arena)) {
-		int error = worker->job->once(worker);
-
-		__atomic_fetch_add(&worker->times[error & (OUTCOMES - 1)], 1, __ATOMIC_RELAXED);
-	}
-	return NULL;
-}
-
-static bool may_end_with(const struct job *job, int error)
-{
-	for (const int *may = job->may; *may; may++)
-		if (*may == error)
-			return true;
-	return !error;
-}
-
-/* How often each errno came; false if one came that may not. */
-static bool report(const struct worker *worker)
-{
-	char line[512];
-	int length = snprintf(line, sizeof(line), "%-16s", worker->job->name);
-	bool good = true;
-
-	for (int error = 0; error < OUTCOMES; error++) {
-		if (!worker->times[error])
-			continue;
-		length += snprintf(line + length, sizeof(line) - length, " %s%s %lu",
-				   may_end_with(worker->job, error) ? "" : "NOT EXPECTED: ",
-				   errno_name(error), worker->times[error]);
-		good = good && may_end_with(worker->job, error);
-	}
-	ksft_print_msg("%s\n", line);
-	return good;
-}
-
-static unsigned int first_seed(void)
-{
-	const char *text = getenv("SEED");
-
-	return text ? atoi(text) : 1;
-}
-
-/* The first job that none of its workers has done with success; NULL if there is none. */
-static const struct job *job_in_vain(const struct worker *workers, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		unsigned long successes = 0;
-
-		for (size_t k = 0; k < count; k++)
-			if (workers[k].job == workers[i].job)
-				successes += __atomic_load_n(&workers[k].times[0],
-							     __ATOMIC_RELAXED);
-		if (!successes)
-			return workers[i].job;
-	}
-	return NULL;
-}
-
-/*
- * Runs a worker for each job, all at once, for that many seconds. A race with a job that never
- * gets to its end shows little, so it goes on until each has succeeded once, and fails if one
- * cannot.
- */
-static bool run_jobs(struct arena *arena, int seconds, const struct job * const *jobs,
-		     size_t count)
-{
-	struct worker workers[MAX_WORKERS] = {};
-	struct timespec length = { .tv_sec = seconds };
-	bool good = true;
-
-	ksft_print_msg("seed %u, %ld s\n", arena->seed, (long)length.tv_sec);
-	for (size_t i = 0; i < count; i++) {
-		workers[i].job = jobs[i];
-		workers[i].arena = arena;
-		workers[i].seed = arena->seed + i;
-		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
-			return false;
-	}
-	nanosleep(&length, NULL);
-	for (int more = 10 * OVERTIME; more && job_in_vain(workers, count); more--)
-		usleep(100000);
-	__atomic_store_n(&arena->stop, true, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < count; i++) {
-		pthread_join(workers[i].thread, NULL);
-		good = report(&workers[i]) && good;
-	}
-	if (job_in_vain(workers, count)) {
-		ksft_print_msg("%s never succeeded\n", job_in_vain(workers, count)->name);
-		return false;
-	}
-	return good;
-}
-
-#define RUN_JOBS(arena, seconds, ...) ({				\
-	static const struct job * const _jobs[] = { __VA_ARGS__ };	\
-									\
-	run_jobs(arena, seconds, _jobs, ARRAY_SIZE(_jobs));		\
-})
 
 /* One of several tests' share of the time. */
 static int share_of_time(void)
@@ -185,22 +49,17 @@ static int share_of_time(void)
 
 /* ---- the jobs ---- */
 
-static int to_errno(long long result)
-{
-	return result < 0 ? errno : 0;
-}
-
 static int once_map(struct worker *w)
 {
 	__u64 page = dice(w, 4);
 
-	return to_errno(dma_map_rw(w->arena->c.container, w->arena->memory + page * PAGE,
+	return to_errno(dma_map_rw(arena_of(w)->c.container, arena_of(w)->memory + page * PAGE,
 				   IOVA + page * PAGE, PAGE));
 }
 
 static int once_unmap(struct worker *w)
 {
-	return to_errno(dma_unmap(w->arena->c.container, 0, IOVA, (1 + dice(w, 4)) * PAGE));
+	return to_errno(dma_unmap(arena_of(w)->c.container, 0, IOVA, (1 + dice(w, 4)) * PAGE));
 }
 
 static int once_ask(struct worker *w)
@@ -211,7 +70,7 @@ static int once_ask(struct worker *w)
 				      VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 	};
 	struct iommu_info info;
-	int container = w->arena->c.container;
+	int container = arena_of(w)->c.container;
 
 	switch (dice(w, 3)) {
 	case 0:
@@ -225,31 +84,31 @@ static int once_ask(struct worker *w)
 
 static int once_set_iommu(struct worker *w)
 {
-	return to_errno(ioctl(w->arena->c.container, VFIO_SET_IOMMU,
+	return to_errno(ioctl(arena_of(w)->c.container, VFIO_SET_IOMMU,
 			      dice(w, 2) ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU));
 }
 
 static int join_and_leave(struct worker *w, int group)
 {
 	if (dice(w, 2))
-		return to_errno(group_set_container(group, w->arena->c.container));
+		return to_errno(group_set_container(group, arena_of(w)->c.container));
 	return to_errno(ioctl(group, VFIO_GROUP_UNSET_CONTAINER));
 }
 
 static int once_join_and_leave(struct worker *w)
 {
-	return join_and_leave(w, w->arena->c.group);
+	return join_and_leave(w, arena_of(w)->c.group);
 }
 
 static int once_other_joins(struct worker *w)
 {
-	return join_and_leave(w, w->arena->other.group);
+	return join_and_leave(w, arena_of(w)->other.group);
 }
 
 /* The last close of a group takes it out of the container. The new fd takes the old one's place. */
 static int once_reopen_group(struct worker *w)
 {
-	struct client *c = &w->arena->other;
+	struct client *c = &arena_of(w)->other;
 	int fd;
 
 	fd = __atomic_exchange_n(&c->group, -1, __ATOMIC_RELAXED);
@@ -258,12 +117,12 @@ static int once_reopen_group(struct worker *w)
 	if (fd < 0)
 		return errno;
 	__atomic_store_n(&c->group, fd, __ATOMIC_RELAXED);
-	return to_errno(group_set_container(fd, w->arena->c.container));
+	return to_errno(group_set_container(fd, arena_of(w)->c.container));
 }
 
 static int once_open_device(struct worker *w)
 {
-	const struct client *c = &w->arena->c;
+	const struct client *c = &arena_of(w)->c;
 	int fd = group_get_device(c->group, c->func.bdf);
 	int error = to_errno(fd);
 
@@ -275,7 +134,7 @@ static int once_open_device(struct worker *w)
 /* An open of its own, with some use of it. */
 static int once_use_device(struct worker *w)
 {
-	struct client c = w->arena->c;
+	struct client c = arena_of(w)->c;
 	__s32 event;
 	void *bar;
 
@@ -313,7 +172,7 @@ static int once_whole_client(struct worker *w)
 
 	if (client_open(&c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return errno;
-	if (dma_map_rw(c.container, w->arena->memory, IOVA, PAGE))
+	if (dma_map_rw(c.container, arena_of(w)->memory, IOVA, PAGE))
 		error = errno;
 	client_close(&c);
 	return error;
@@ -321,7 +180,7 @@ static int once_whole_client(struct worker *w)
 
 static int once_rebind(struct worker *w)
 {
-	if (pci_unbind(&w->arena->c.func) || pci_bind(&w->arena->c.func, "vfio-pci"))
+	if (pci_unbind(&arena_of(w)->c.func) || pci_bind(&arena_of(w)->c.func, "vfio-pci"))
 		return errno;
 	return 0;
 }
@@ -331,7 +190,7 @@ static int once_look(struct worker *w)
 	static const char * const names[] = { "state", "holder", "devices", "blockers" };
 	char path[64], text[256];
 
-	snprintf(path, sizeof(path), "/sys/class/vfio/%d/%s", w->arena->c.func.group,
+	snprintf(path, sizeof(path), "/sys/class/vfio/%d/%s", arena_of(w)->c.func.group,
 		 names[dice(w, ARRAY_SIZE(names))]);
 	return to_errno(file_read(path, text, sizeof(text)));
 }
@@ -369,7 +228,6 @@ FIXTURE_SETUP(race)
 		return;
 	arena->memory = memory_new(4 * PAGE);
 	ASSERT_NE(NULL, arena->memory);
-	arena->seed = first_seed();
 }
 
 /* Whatever happened: nothing is mapped or charged, and everything works from the start. */
@@ -415,26 +273,12 @@ TEST_F_TIMEOUT(race, bind, 3600)
 
 /* ---- neighbours ---- */
 
-/* An fd moves to a number of its own, where nobody else's fd can be taken for it. */
-static void publish(int *fd, int number)
-{
-	if (*fd >= 0)
-		dup3(*fd, number, O_CLOEXEC);
-	fd_close(fd);
-}
-
-/* The others would leave no processor to those whose steps take their time. */
-static void pause_for_others(struct worker *w)
-{
-	usleep(dice(w, 10000));
-}
-
 /* Opens all but perhaps the device, lets others use it, and closes it in any order. */
 static int once_open_and_close(struct worker *w)
 {
 	struct client c;
 
-	pause_for_others(w);
+	worker_pauses(w, 10000);
 	if (client_open_group(&c, E1000, 0) || group_set_container(c.group, c.container) ||
 	    ioctl(c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
 		client_close(&c);
@@ -443,9 +287,9 @@ static int once_open_and_close(struct worker *w)
 	/* Its last close resets it, which takes a second where the whole bus has to be reset. */
 	if (!dice(w, 8))
 		c.device = group_get_device(c.group, c.func.bdf);
-	publish(&c.container, FD_CONTAINER);
-	publish(&c.group, FD_GROUP);
-	publish(&c.device, FD_DEVICE);
+	fd_publish(&c.container, FD_CONTAINER);
+	fd_publish(&c.group, FD_GROUP);
+	fd_publish(&c.device, FD_DEVICE);
 	usleep(dice(w, 50000));
 	for (unsigned int first = dice(w, 3), i = 0; i < 3; i++)
 		close(FD_CONTAINER + (first + i) % 3);
@@ -482,14 +326,14 @@ static int open_through_group(const struct pci_func *func)
 
 static int once_get_device(struct worker *w)
 {
-	pause_for_others(w);
-	return open_through_group(&w->arena->c.func);
+	worker_pauses(w, 10000);
+	return open_through_group(&arena_of(w)->c.func);
 }
 
 static int once_get_neighbour(struct worker *w)
 {
-	pause_for_others(w);
-	return open_through_group(&w->arena->other.func);
+	worker_pauses(w, 10000);
+	return open_through_group(&arena_of(w)->other.func);
 }
 
 /*
@@ -499,22 +343,22 @@ static int once_get_neighbour(struct worker *w)
 static int once_neighbour(struct worker *w)
 {
 	static const char * const quick[] = { NULL, "pci-stub" };
-	const char *driver = w->arena->lent % 8 == 4 ? w->arena->host_driver : quick[dice(w, 2)];
-	const struct pci_func *func = &w->arena->other.func;
+	const char *driver = arena_of(w)->lent % 8 == 4 ? arena_of(w)->host_driver : quick[dice(w, 2)];
+	const struct pci_func *func = &arena_of(w)->other.func;
 	int error;
 
-	pause_for_others(w);
+	worker_pauses(w, 10000);
 	error = to_errno(driver ? pci_bind(func, driver) : pci_unbind(func));
 	if (!error)
-		w->arena->lent++;
-	pause_for_others(w);
+		arena_of(w)->lent++;
+	worker_pauses(w, 10000);
 	return pci_bind(func, "vfio-pci") ? ECANCELED : error;
 }
 
 /* What fdinfo tells of an fd is of this fd: EPROTO if not. */
 static int once_fdinfo(struct worker *w)
 {
-	const struct client *c = &w->arena->c;
+	const struct client *c = &arena_of(w)->c;
 	char text[64] = "";
 
 	usleep(dice(w, 500));
@@ -573,7 +417,6 @@ FIXTURE_SETUP(beside)
 	arena->host_driver = driver_is_there("e1000") ? "e1000" : "pci-stub";
 	arena->memory = memory_new(PAGE);
 	ASSERT_NE(NULL, arena->memory);
-	arena->seed = first_seed();
 }
 
 /* The group is free and usable, with both of its devices. */
@@ -629,7 +472,7 @@ TEST_F_TIMEOUT(race, processes, 3600)
 {
 	struct arena *arena = &self->arena;
 	time_t end = time(NULL) + share_of_time();
-	struct worker w = { .arena = arena, .seed = arena->seed };
+	struct worker w = { .arena = arena, .seed = jobs_seed() };
 	struct client *c = &arena->c;
 	pid_t children[4];
 	unsigned long rounds = 0;
@@ -658,7 +501,7 @@ TEST_F_TIMEOUT(race, processes, 3600)
 		close(sockets[1]);
 		rounds++;
 	}
-	ksft_print_msg("seed %u, %lu rounds\n", arena->seed, rounds);
+	ksft_print_msg("seed %u, %lu rounds\n", jobs_seed(), rounds);
 }
 
 int main(int argc, char **argv)

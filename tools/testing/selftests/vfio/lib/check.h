@@ -21,11 +21,6 @@
 	(intptr_t)(call) == -1 ? errno : 0;				\
 }))
 
-static inline const char *errno_name(int error)
-{
-	return error ? strerrorname_np(error) : "success";
-}
-
 /* The call must end with this errno, 0 for success; the test goes on if it does not. */
 #define EXPECT_ERRNO(error, call) do {					\
 	int _want = (error), _got = ERRNO_OF(call);			\

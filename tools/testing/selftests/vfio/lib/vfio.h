@@ -222,6 +222,9 @@ bool slow_file_waits(const struct slow_file *s);
 int slow_file_release(const struct slow_file *s);
 void slow_file_close(struct slow_file *s);
 
+/* error.c */
+const char *errno_name(int error);
+
 /* release.c */
 bool kernel_is_since(int major, int minor);
 
