@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that lies where nothing may stay: mapping it moves it first, and is patient with whoever
- * holds it for a moment. To be run by hand, on an unmodified kernel, by vm/run --testbed --append
- * movablecore=512M. Elsewhere there is no such memory; the debug kernel did not boot so.
+ * holds it for a moment. There is such memory where the kernel was booted with movablecore=256M.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
