@@ -209,10 +209,8 @@ static int mappings_claim(struct type1_iommu *iommu, const struct iova_range *ra
 	mutex_lock(&iommu->lock);
 	ret = mappings_select(iommu, range);
 	if (ret > 0) {
-		for (mapping = mapping_first(iommu, range); mapping;
-		     mapping = mapping_next(mapping, range)) {
-			if (mapping->state != MAPPING_LIVE)
-				continue;
+		for (mapping = mapping_first_live(iommu, range); mapping;
+		     mapping = mapping_next_live(mapping, range)) {
 			mapping->state = MAPPING_DRAINING;
 			list_add_tail(&mapping->claimed, claimed);
 		}
@@ -516,7 +514,7 @@ static int mapping_charge(struct type1_iommu *iommu, struct type1_mapping *mappi
 			  struct pinner *pinner, bool helped)
 {
 	unsigned long least, pages;
-	int ret = 0;
+	int ret;
 
 	if (pinner->charged < pinner->nr) {
 		least = pinner->nr - pinner->charged;
@@ -743,19 +741,17 @@ int mappings_drop_vaddr(struct type1_iommu *iommu, const struct iova_range *rang
 		goto out;
 
 	ret = 0;
-	for (mapping = mapping_first(iommu, range); mapping;
-	     mapping = mapping_next(mapping, range)) {
-		if (mapping->state == MAPPING_LIVE && !mapping->vaddr_valid) {
+	for (mapping = mapping_first_live(iommu, range); mapping;
+	     mapping = mapping_next_live(mapping, range)) {
+		if (!mapping->vaddr_valid) {
 			vfio_reason_note(iommu->reason, "mapping %#llx-%#llx has no vaddr any more",
 					 mapping->start, mapping->last);
 			ret = -EINVAL;
 			goto out;
 		}
 	}
-	for (mapping = mapping_first(iommu, range); mapping;
-	     mapping = mapping_next(mapping, range)) {
-		if (mapping->state != MAPPING_LIVE)
-			continue;
+	for (mapping = mapping_first_live(iommu, range); mapping;
+	     mapping = mapping_next_live(mapping, range)) {
 		mapping->vaddr_valid = false;
 		iommu->nr_vaddr_invalid++;
 		*bytes += mapping->last - mapping->start + 1;

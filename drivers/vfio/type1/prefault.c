@@ -19,6 +19,9 @@
  * policy or cpuset that says where memory comes from, another scheduling class, hugetlbfs, which
  * has a cgroup of its own. There are only so many helpers in all, and one that has nothing to do
  * for long goes, so a caller who stands still keeps none.
+ *
+ * There is no lock. What a caller and his helpers share is one word each: the next unit is taken
+ * by compare and exchange, the others have one writer and are read once.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -105,7 +108,6 @@ struct prefault_helper {
  * @mm: whose memory; the caller's, who outlives them
  * @start: first address
  * @end: address behind the last
- * @base: where unit 0 begins, at @start or before
  * @units: number of units
  * @next: the first unit that nobody has taken
  * @horizon: units from here on have time yet
@@ -118,7 +120,6 @@ struct prefault_crew {
 	struct mm_struct *mm;
 	unsigned long start;
 	unsigned long end;
-	unsigned long base;
 	unsigned long units;
 	atomic_long_t next;
 	unsigned long horizon;
@@ -127,6 +128,18 @@ struct prefault_crew {
 	unsigned int nr;
 	struct prefault_helper helpers[];
 };
+
+/* Where a unit begins; of the first one, what lies before the crew's start is none of its. */
+static unsigned long crew_unit_begin(const struct prefault_crew *crew, unsigned long unit)
+{
+	return ALIGN_DOWN(crew->start, UNIT) + unit * UNIT;
+}
+
+/* Which unit an address from the crew's start on is in. */
+static unsigned long crew_unit(const struct prefault_crew *crew, unsigned long vaddr)
+{
+	return (vaddr - crew_unit_begin(crew, 0)) / UNIT;
+}
 
 /* ---- bringing in ---- */
 
@@ -192,7 +205,7 @@ static bool bring_piece(struct prefault_crew *crew, unsigned long addr, unsigned
 /* False if the crew is done or the address space is busy, and there is more of the unit. */
 static bool bring_unit(struct prefault_crew *crew, unsigned long unit, unsigned long *addr)
 {
-	unsigned long begin = crew->base + unit * UNIT;
+	unsigned long begin = crew_unit_begin(crew, unit);
 	unsigned long end = min(begin + UNIT, crew->end);
 
 	*addr = max3(*addr, begin, crew->start);
@@ -387,8 +400,7 @@ static struct prefault_crew *crew_start(unsigned long start, unsigned long end,
 
 	if (start >= end)
 		return NULL;
-	plan.base = ALIGN_DOWN(start, UNIT);
-	plan.units = DIV_ROUND_UP(end - plan.base, UNIT);
+	plan.units = crew_unit(&plan, end - 1) + 1;
 	nr = helpers_wanted(&plan, cpumask_weight(cpus));
 	if (!nr)
 		return NULL;
@@ -435,6 +447,8 @@ static void prefault_start(struct prefault *ahead, unsigned long vaddr)
 		return;
 	if (cpumask_and(cpus, cpumask_of_node(numa_node_id()), current->cpus_ptr))
 		ahead->crew = crew_start(vaddr, ahead->end, cpus);
+	if (ahead->crew)
+		ahead->look = vaddr;
 	free_cpumask_var(cpus);
 }
 
@@ -477,16 +491,15 @@ void prefault_begin(struct prefault *ahead, unsigned long vaddr, unsigned long p
  */
 unsigned long prefault_reach(struct prefault *ahead, unsigned long vaddr)
 {
-	struct prefault_crew *crew;
 	unsigned long unit;
 
 	if (vaddr >= ahead->look && !ahead->crew)
 		prefault_start(ahead, vaddr);
-	crew = ahead->crew;
-	if (crew && (vaddr >= ahead->look || ahead->look == ULONG_MAX)) {
-		unit = (vaddr - crew->base) / UNIT;
-		ahead->look = crew->base + (unit + 1) * UNIT;
-		crew_follow(crew, unit);
+	/* Still so only if there is a crew. */
+	if (vaddr >= ahead->look) {
+		unit = crew_unit(ahead->crew, vaddr);
+		ahead->look = crew_unit_begin(ahead->crew, unit + 1);
+		crew_follow(ahead->crew, unit);
 	}
 	return max((ahead->look - vaddr) >> PAGE_SHIFT, 1UL);
 }

@@ -98,6 +98,41 @@ struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct i
 	return next && next->start <= range->last ? next : NULL;
 }
 
+static struct type1_mapping *mapping_skip(struct type1_mapping *mapping,
+					  const struct iova_range *range)
+{
+	while (mapping && mapping->state != MAPPING_LIVE)
+		mapping = mapping_next(mapping, range);
+	return mapping;
+}
+
+/**
+ * mapping_first_live - as mapping_first(), of the mappings that nobody works on
+ * @iommu: the container's
+ * @range: IOVAs
+ *
+ * Context: holds iommu->lock, under which the answer is valid.
+ * Return: the mapping or NULL.
+ */
+struct type1_mapping *mapping_first_live(struct type1_iommu *iommu, const struct iova_range *range)
+{
+	return mapping_skip(mapping_first(iommu, range), range);
+}
+
+/**
+ * mapping_next_live - as mapping_next(), of the mappings that nobody works on
+ * @mapping: in @range
+ * @range: IOVAs
+ *
+ * Context: holds iommu->lock, under which the answer is valid.
+ * Return: the mapping or NULL.
+ */
+struct type1_mapping *mapping_next_live(struct type1_mapping *mapping,
+					const struct iova_range *range)
+{
+	return mapping_skip(mapping_next(mapping, range), range);
+}
+
 static void complain_range(struct type1_iommu *iommu, const struct iova_range *range)
 {
 	struct iova_range gap = iova_set_obstacle(&iommu->ranges, range->start);

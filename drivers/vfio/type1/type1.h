@@ -459,6 +459,9 @@ bool domains_coherent(const struct type1_iommu *iommu);
 int range_make(u64 start, u64 size, u64 *last);
 struct type1_mapping *mapping_first(struct type1_iommu *iommu, const struct iova_range *range);
 struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct iova_range *range);
+struct type1_mapping *mapping_first_live(struct type1_iommu *iommu, const struct iova_range *range);
+struct type1_mapping *mapping_next_live(struct type1_mapping *mapping,
+					const struct iova_range *range);
 unsigned int mappings_left(struct type1_iommu *iommu);
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping);
 void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping);
