@@ -184,7 +184,7 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 		goto err_dead_page;
 	}
 	device->dev = get_device(dev);
-	device->revoke_after_ms = VFIO_REVOKE_DEFAULT;
+	vfio_device_revoke_init(device);
 	init_waitqueue_head(&device->changed);
 	INIT_LIST_HEAD(&device->group_node);
 	INIT_LIST_HEAD(&device->files);
@@ -277,6 +277,7 @@ void vfio_put_device(struct vfio_device *device)
 {
 	if (device->ops->release)
 		device->ops->release(device);
+	vfio_device_revoke_exit(device);
 	if (device->set)
 		device_leave_set(device);
 	put_device(&device->device);

@@ -18,6 +18,7 @@
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
+#include <linux/workqueue.h>
 
 #include "gate.h"
 #include "trace.h"
@@ -64,22 +65,56 @@ static bool is_free(const struct vfio_device *device)
 	return !refcount_read(&device->users);
 }
 
+/* As long as there are users to be asked, and until it is their device's turn. */
+static void ask_meanwhile(struct work_struct *work)
+{
+	struct vfio_device *device = container_of(to_delayed_work(work), struct vfio_device, asking);
+
+	if (!READ_ONCE(device->open_count))
+		return;
+	/* The first time that the log has is that of their turn. */
+	device->ops->request(device, ++device->asked);
+	schedule_delayed_work(&device->asking, REQUEST_INTERVAL);
+}
+
+/**
+ * vfio_device_revoke_init - nobody wants a device back yet
+ * @device: just allocated
+ *
+ * Context: any.
+ */
+void vfio_device_revoke_init(struct vfio_device *device)
+{
+	device->revoke_after_ms = VFIO_REVOKE_DEFAULT;
+	INIT_DELAYED_WORK(&device->asking, ask_meanwhile);
+}
+
+/**
+ * vfio_device_revoke_exit - nobody asks for a device any more
+ * @device: not registered, and unknown to those who call vfio_device_want_back()
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_device_revoke_exit(struct vfio_device *device)
+{
+	cancel_delayed_work_sync(&device->asking);
+}
+
 /**
  * vfio_device_want_back - begin to wait for the users of a device that will be unregistered
  * @device: registered
  *
  * Their time runs from here on, so that many devices that go one after the other are waited for at
- * the same time. Nobody new comes.
+ * the same time. Until it is its turn they are asked by a work. Nobody new comes.
  *
- * Context: process context; the request operation is called.
+ * Context: any.
  */
 void vfio_device_want_back(struct vfio_device *device)
 {
 	WRITE_ONCE(device->wanted_since, jiffies);
 	smp_store_release(&device->wanted, true); /* since when is known */
-	/* The first time that the log has is that of their turn. */
-	if (device->ops->request && READ_ONCE(device->open_count))
-		device->ops->request(device, 1);
+	if (device->ops->request)
+		schedule_delayed_work(&device->asking, 0);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_device_want_back, VFIO_NS);
 
@@ -146,6 +181,7 @@ static bool ask_users(struct vfio_device *device)
 
 	if (smp_load_acquire(&device->wanted)) /* as vfio_device_want_back() */
 		since = device->wanted_since;
+	cancel_delayed_work_sync(&device->asking);
 
 	while (!is_free(device)) {
 		if (!asked) {

@@ -200,6 +200,8 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 				     struct file *group_file);
 
 /* revoke.c */
+void vfio_device_revoke_init(struct vfio_device *device);
+void vfio_device_revoke_exit(struct vfio_device *device);
 int vfio_revoke_after(const struct vfio_device *device);
 void vfio_device_recover(struct vfio_device *device);
 

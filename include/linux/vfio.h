@@ -294,6 +294,8 @@ struct vfio_device_set {
  *	VFIO_REVOKE_DEFAULT: as long as the module parameter says
  * @wanted: it will be unregistered, and its users know since @wanted_since; released when set
  * @wanted_since: jiffies
+ * @asking: asks them while it is not the device's turn to be unregistered
+ * @asked: how often that was done
  * @revoked: no fd can come to have the device any more; guarded by @files_lock
  * @files: fds that have the device; guarded by @files_lock
  * @files_lock: a leaf
@@ -321,6 +323,8 @@ struct vfio_device {
 	int revoke_after_ms;
 	bool wanted;
 	unsigned long wanted_since;
+	struct delayed_work asking;
+	unsigned int asked;
 	bool revoked;
 	struct list_head files;
 	struct mutex files_lock; /* of the list above */
