@@ -510,14 +510,18 @@ void vfio_group_uevent(struct vfio_group *group, char *envp[])
 	mutex_unlock(&groups_lock);
 }
 
-static bool group_devices_are_coherent(struct vfio_group *group)
+/* Of those that are not leaving; -ENODEV if there are none. */
+static int group_devices_are_coherent(struct vfio_group *group)
 {
 	struct vfio_device *device;
-	bool coherent = true;
+	int coherent = -ENODEV;
 
 	mutex_lock(&group->devices_lock);
-	list_for_each_entry(device, &group->devices, group_node)
-		coherent &= device_iommu_capable(device->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	list_for_each_entry(device, &group->devices, group_node) {
+		coherent = device_iommu_capable(device->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+		if (!coherent)
+			break;
+	}
 	mutex_unlock(&group->devices_lock);
 	return coherent;
 }
@@ -526,22 +530,24 @@ static bool group_devices_are_coherent(struct vfio_group *group)
  * vfio_group_enforces_coherency - is all DMA of a group cache coherent, whatever a device asks for?
  * @group: referenced
  *
- * The IOMMU may tell of each device. Where it cannot, it still tells of what the group is
- * attached to.
+ * The IOMMU may tell of each device. Where it cannot, or there is none any more, it still tells of
+ * what the group is attached to.
  *
  * Context: process context; takes group->lock and container->lock.
  * Return: whether it is; false as well where nobody knows.
  */
 bool vfio_group_enforces_coherency(struct vfio_group *group)
 {
-	bool coherent = group_devices_are_coherent(group);
+	int coherent = group_devices_are_coherent(group);
 
-	if (!coherent) {
+	if (coherent <= 0) {
 		mutex_lock(&group->lock);
-		coherent = vfio_container_enforces_coherency(&group->member);
+		/* A device that is leaving is its user's yet, and in the container with its group. */
+		if (group->member.container)
+			coherent = vfio_container_enforces_coherency(&group->member);
 		mutex_unlock(&group->lock);
 	}
-	return coherent;
+	return coherent; /* no device makes no DMA */
 }
 
 /**

@@ -55,16 +55,24 @@ bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
 }
 EXPORT_SYMBOL_NS_GPL(vfio_file_has_dev, VFIO_NS);
 
-/* A device is attached as its group is; one that was taken back makes no DMA. */
+/*
+ * A device is attached as its group is; one that was taken back makes no DMA. In the gate nobody
+ * waits for locks of the group, which its user could make last.
+ */
 static bool device_enforces_coherency(struct vfio_device *device)
 {
+	struct vfio_group *group;
 	bool coherent;
 
 	if (!vfio_gate_enter(&device->gate))
 		return true;
-	coherent = vfio_group_enforces_coherency(device->group);
+	group = device->group;
+	get_device(&group->dev);
 	vfio_gate_leave(&device->gate);
-	return coherent;
+
+	coherent = vfio_group_enforces_coherency(group);
+	put_device(&group->dev);
+	return coherent || vfio_gate_is_closed(&device->gate);
 }
 
 /**

@@ -68,8 +68,9 @@ static bool is_free(const struct vfio_device *device)
 /* As long as there are users to be asked, and until it is their device's turn. */
 static void ask_meanwhile(struct work_struct *work)
 {
-	struct vfio_device *device = container_of(to_delayed_work(work), struct vfio_device, asking);
+	struct vfio_device *device;
 
+	device = container_of(to_delayed_work(work), struct vfio_device, asking);
 	if (!READ_ONCE(device->open_count))
 		return;
 	/* The first time that the log has is that of their turn. */

@@ -125,6 +125,7 @@ out:
 	mutex_unlock(&vpci->vdev.set->lock);
 	return 0;
 }
+
 VFIO_DEBUGFS_SHOW(config);
 
 /* ---- interrupts ---- */
@@ -147,6 +148,7 @@ static int interrupts_show(struct seq_file *seq, void *unused)
 	mutex_unlock(&vpci->irq_lock);
 	return 0;
 }
+
 VFIO_DEBUGFS_SHOW(interrupts);
 
 /**

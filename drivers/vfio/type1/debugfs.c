@@ -113,6 +113,7 @@ static int mappings_open(struct inode *inode, struct file *file)
 		((struct seq_file *)file->private_data)->private = inode->i_private;
 	return ret;
 }
+
 VFIO_DEBUGFS_FOPS(mappings, seq_release);
 
 /* ---- domains ---- */
@@ -146,6 +147,7 @@ static int domains_show(struct seq_file *seq, void *unused)
 	mutex_unlock(&iommu->lock);
 	return 0;
 }
+
 VFIO_DEBUGFS_SHOW(domains);
 
 /* ---- runs ---- */
@@ -244,6 +246,7 @@ static int runs_show(struct seq_file *seq, void *unused)
 	}
 	return 0;
 }
+
 VFIO_DEBUGFS_SHOW(runs);
 
 /* ---- the folder ---- */
@@ -253,6 +256,7 @@ static int summary_show(struct seq_file *seq, void *unused)
 	type1_fdinfo(seq->private, seq);
 	return 0;
 }
+
 VFIO_DEBUGFS_SHOW(summary);
 
 /**

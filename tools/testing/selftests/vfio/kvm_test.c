@@ -200,6 +200,45 @@ TEST_F(kvm, coherency)
 	calls_close();
 }
 
+/* A device that is wanted back is its user's until it is taken, and so are its caches. */
+TEST_F(kvm, coherency_while_leaving)
+{
+	static const char * const functions[] = { BYPASSES, BYPASSES_NO_MORE };
+	struct client other = {};
+	__s32 event = event_new();
+	pid_t pid;
+
+	if (iommu_enforces_coherency())
+		SKIP(return, "no Intel IOMMU, or one that enforces coherency");
+	if (calls_open(functions, 2))
+		SKIP(return, "no kprobe events here: %s", strerror(errno));
+	ASSERT_OK(client_open_group(&other, EDU, 1));
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+	ASSERT_LE(0, self->c.device);
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &event));
+	EXPECT_OK(kvm_add(self->vfio, self->c.group));
+	EXPECT_EQ(1, calls_made(BYPASSES));
+
+	ASSERT_OK(revoke_after(&self->c.func, -1));
+	pid = unbind_start(&self->c.func);
+	EXPECT_LT(0, event_wait(event, PATIENCE_MS));
+	EXPECT_OK(kvm_add(self->vfio, other.group));
+	EXPECT_OK(kvm_del(self->vfio, other.group));
+	EXPECT_EQ(0, calls_made(BYPASSES_NO_MORE));
+
+	EXPECT_OK(revoke_after(&self->c.func, 0));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_OK(kvm_del(self->vfio, self->c.group));
+	EXPECT_EQ(1, calls_made(BYPASSES_NO_MORE));
+	calls_close();
+	close(event);
+	client_close(&other);
+	client_close(&self->c);
+	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
 int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };

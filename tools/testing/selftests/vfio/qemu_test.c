@@ -146,11 +146,8 @@ TEST_F(qemu, loses_its_disk)
 	ASSERT_TRUE(monitor_answers(self->monitor, "{\"execute\":\"qmp_capabilities\"}\n",
 				    "return"));
 	ASSERT_TRUE(firmware_uses(&self->disk, self->pid));
-	if (variant->runs) {
-		ASSERT_TRUE(firmware_is_done());
-	} else {
-		ASSERT_TRUE(monitor_answers(self->monitor, "{\"execute\":\"stop\"}\n", "return"));
-	}
+	ASSERT_TRUE(variant->runs ? firmware_is_done() :
+		    monitor_answers(self->monitor, "{\"execute\":\"stop\"}\n", "return"));
 	ASSERT_TRUE(unbind_ends(&self->disk, REVOKE_AFTER_MS));
 	ASSERT_OK(pci_bind(&self->disk, "nvme"));
 	EXPECT_TRUE(disk_works());

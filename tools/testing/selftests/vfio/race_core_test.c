@@ -343,14 +343,15 @@ static int once_get_neighbour(struct worker *w)
 static int once_neighbour(struct worker *w)
 {
 	static const char * const quick[] = { NULL, "pci-stub" };
-	const char *driver = arena_of(w)->lent % 8 == 4 ? arena_of(w)->host_driver : quick[dice(w, 2)];
-	const struct pci_func *func = &arena_of(w)->other.func;
+	struct arena *arena = arena_of(w);
+	const char *driver = arena->lent % 8 == 4 ? arena->host_driver : quick[dice(w, 2)];
+	const struct pci_func *func = &arena->other.func;
 	int error;
 
 	worker_pauses(w, 10000);
 	error = to_errno(driver ? pci_bind(func, driver) : pci_unbind(func));
 	if (!error)
-		arena_of(w)->lent++;
+		arena->lent++;
 	worker_pauses(w, 10000);
 	return pci_bind(func, "vfio-pci") ? ECANCELED : error;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Races: workers, the time that they have, and the report of what their jobs ended with. SEED in the
- * environment is the beginning of the random numbers [1].
+ * Races: workers, the time that they have, and the report of what their jobs ended with. SEED in
+ * the environment is the beginning of the random numbers [1].
  */
 #include <errno.h>
 #include <fcntl.h>
