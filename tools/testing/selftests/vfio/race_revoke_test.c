@@ -20,6 +20,7 @@
 
 #define IOVA		(16 * MIB)
 #define TYPE		VFIO_TYPE1v2_IOMMU
+#define OPEN_MS		10000
 #define FD_CONTAINER	500
 #define FD_GROUP	501
 #define FD_DEVICE	502
@@ -29,12 +30,14 @@
  * @func: the device
  * @c: what its user has to know of it; the fds are FD_...
  * @memory: a page
+ * @had: the user has it
  * @taken: how often it was taken while it had a user
  */
 struct arena {
 	struct pci_func func;
 	struct client c;
 	char *memory;
+	bool had;
 	unsigned long taken;
 };
 
@@ -59,6 +62,7 @@ static int once_have(struct worker *w)
 	fd_publish(&c.container, FD_CONTAINER);
 	fd_publish(&c.group, FD_GROUP);
 	fd_publish(&c.device, FD_DEVICE);
+	__atomic_store_n(&arena_of(w)->had, true, __ATOMIC_RELAXED);
 	while (!poll(&poll_fd, 1, 100) && !worker_is_stopped(w))
 		;
 	if (poll_fd.revents & POLLHUP)
@@ -69,10 +73,17 @@ static int once_have(struct worker *w)
 	return 0;
 }
 
+/* Mostly from one who has it; else whatever the opener is at, which may take him long. */
 static int once_take(struct worker *w)
 {
 	const struct pci_func *func = &arena_of(w)->func;
+	bool *had = &arena_of(w)->had;
 
+	for (int left = dice(w, 4) ? OPEN_MS : 0; left && !worker_is_stopped(w); left--) {
+		if (__atomic_exchange_n(had, false, __ATOMIC_RELAXED))
+			break;
+		usleep(1000);
+	}
 	worker_pauses(w, 100000);
 	if (revoke_after(func, 0) || pci_unbind(func))
 		return errno;
