@@ -9,8 +9,9 @@
  *	gate		no call and no fault touches it any more; eventfds may until the close
  *	mappings	they show the dead page
  *	fds		each gives back what it holds; the last one closes the device, which stops
- *			its DMA and interrupts and resets it
+ *			its DMA and interrupts
  *	pollers		they are told
+ *	reset		by the driver, before the group leaves its container
  *
  * What is left is dead fds: they hold the device's struct and the core's module, and nothing else.
  */
@@ -237,4 +238,7 @@ void vfio_device_recover(struct vfio_device *device)
 {
 	if (!ask_users(device))
 		take(device);
+	/* Whatever it still did goes nowhere but to memory that was its user's. */
+	if (device->ops->returned)
+		device->ops->returned(device);
 }

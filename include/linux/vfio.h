@@ -191,6 +191,8 @@ struct vfio_feature {
  * @request: ask the user to let go, for the (@count + 1)th time; may be NULL
  * @hurry: the gate is about to close for good: whoever inside waits for somebody else than the
  *	hardware, and whoever comes to do so, is to fail; may be NULL
+ * @returned: on the way to be unregistered the last user is gone, and the memory that the device
+ *	reached may be mapped yet: what a close could not do; may be NULL
  * @match: does @name, as given to GET_DEVICE_FD, mean this device? 1, 0 or a negative errno that
  *	the caller gets; may write into @name; NULL: the name must equal dev_name()
  * @fdinfo: lines for the fdinfo of an open device fd; waits for no lock that is held over anything
@@ -221,6 +223,7 @@ struct vfio_device_ops {
 	vm_fault_t (*fault)(struct vfio_device *device, struct vm_fault *vmf, unsigned int order);
 	void (*request)(struct vfio_device *device, unsigned int count);
 	void (*hurry)(struct vfio_device *device);
+	void (*returned)(struct vfio_device *device);
 	int (*match)(struct vfio_device *device, char *name);
 	void (*fdinfo)(struct vfio_device *device, struct seq_file *seq);
 	void (*debugfs)(struct vfio_device *device, struct dentry *folder);

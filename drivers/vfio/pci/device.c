@@ -603,6 +603,15 @@ static void device_hurry(struct vfio_device *device)
 	vfio_pci_vga_hurry(to_vfio_pci(device));
 }
 
+/* The last close could not reset the function: the device's lock is held by who waits for us. */
+static void device_returned(struct vfio_device *device)
+{
+	struct vfio_pci_device *vpci = to_vfio_pci(device);
+
+	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(vpci->pdev))
+		pci_reset_function_locked(vpci->pdev);
+}
+
 const struct vfio_device_ops vfio_pci_device_ops = {
 	.init = device_init,
 	.open_device = device_open,
@@ -614,6 +623,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.fault = device_fault,
 	.request = device_request,
 	.hurry = device_hurry,
+	.returned = device_returned,
 	.match = device_match,
 	.fdinfo = vfio_pci_fdinfo,
 	.debugfs = vfio_pci_debugfs,

@@ -163,11 +163,6 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	vfio_unregister_group_dev(&vpci->vdev);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);
-
-	/* What the last close could not do without that lock. */
-	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(pdev))
-		pci_reset_function_locked(pdev);
-
 	vfio_pci_errors_end(vpci);
 	pci_clear_master(pdev);
 	vfio_pci_vga_remove(vpci);

@@ -280,6 +280,18 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 	return ret;
 }
 
+/* Whoever takes one of the devices back has its lock, and waits for that of the set. */
+static bool set_is_leaving(struct vfio_device_set *set)
+{
+	struct vfio_device *device;
+
+	list_for_each_entry(device, &set->devices, set_node) {
+		if (READ_ONCE(to_vfio_pci(device)->leaving))
+			return true;
+	}
+	return false;
+}
+
 /* The caller has checked that the reset reaches devices of the set only. */
 static int set_reset(struct vfio_pci_device *vpci)
 {
@@ -295,7 +307,7 @@ static int set_reset(struct vfio_pci_device *vpci)
 		return ret;
 	do {
 		ret = set_reset_once(set, vpci->pdev);
-	} while (reset_again(vpci, ret, deadline));
+	} while (!set_is_leaving(set) && reset_again(vpci, ret, deadline));
 
 	list_for_each_entry(device, &set->devices, set_node) {
 		to_vfio_pci(device)->needs_reset &= !!ret;

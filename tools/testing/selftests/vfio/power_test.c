@@ -209,6 +209,40 @@ TEST_F(power, reset_while_asleep)
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
 }
 
+/* However it sleeps, it is taken from its user, and the next one has it awake. */
+TEST_F(power, taken_while_asleep)
+{
+	static const __u32 ways[] = { 0, ENTRY, WAKEUP };
+	struct pci_func func = self->c.func;
+	__s32 event = event_new();
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (ways[i]) {
+			ASSERT_OK(feature(self->c.device, ways[i],
+					  ways[i] == WAKEUP ? event : -1));
+			EXPECT_TRUE(status_becomes(&func, "suspended"));
+		} else {
+			ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+		}
+		ASSERT_OK(take_back(&func));
+		EXPECT_TRUE(is_dead(self->c.device));
+		EXPECT_TRUE(becomes_ones((const __u32 *)self->bar));
+		close_all(self->bar, &self->c);
+
+		ASSERT_OK(pci_bind(&func, "vfio-pci"));
+		EXPECT_TRUE(status_becomes(&func, "suspended"));
+		ASSERT_OK(client_open_func(&self->c, &func, NULL, VFIO_TYPE1v2_IOMMU));
+		EXPECT_TRUE(status_becomes(&func, "active"));
+		EXPECT_EQ(D0, power_state(&self->c, self->pm));
+		ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+		self->bar = region_map(&self->c, 0, 0, PAGE);
+		ASSERT_NE(MAP_FAILED, self->bar);
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
+		EXPECT_NE(ONES, bar_look((const __u32 *)self->bar));
+	}
+	close(event);
+}
+
 /* What nobody uses sleeps, unless the parameter said no when it was bound; later is too late. */
 TEST_F(power, idle)
 {
@@ -237,5 +271,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { NVME, E1000E };
 
+	log_announce("Device is taken back|No device request channel");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }

@@ -307,6 +307,54 @@ TEST_F(trace, revocation)
 	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
 }
 
+/* The time of the first event of a name that has @part in its text; -1: there is none. */
+static double time_of(const char *event, const char *part)
+{
+	FILE *trace = fopen(TRACE_INSTANCE "/trace", "re");
+	char line[512], mark[80];
+	double seconds = -1;
+
+	snprintf(mark, sizeof(mark), ": %s: ", event);
+	while (trace && seconds < 0 && fgets(line, sizeof(line), trace)) {
+		char *found = strstr(line, mark);
+
+		if (!found || !strstr(found, part))
+			continue;
+		*found = 0;
+		seconds = atof(strrchr(line, ' '));
+	}
+	if (trace)
+		fclose(trace);
+	return seconds;
+}
+
+/*
+ * A function that was taken back is reset, while nothing but the memory of its user is mapped for
+ * it: its group leaves the container after that.
+ */
+TEST_F(trace, revocation_resets)
+{
+	double closed, reset, left;
+
+	log_announce("No device request channel registered");
+	log_announce("Device is taken back from");
+	if (!client_is_open(_metadata, client_open_group(&self->disk, NVME, 0), NVME, 0))
+		return;
+	ASSERT_OK(attach(&self->disk));
+	trace_reset();
+	ASSERT_OK(take_back(&self->disk.func));
+	closed = time_of("device_close", self->disk.func.bdf);
+	snprintf(self->want, sizeof(self->want), "%s kind=host ret=0", self->disk.func.bdf);
+	reset = time_of("reset", self->want);
+	EXPECT_EQ(1, trace_get("group_detach", "", 0, self->text, sizeof(self->text)));
+	left = time_of("group_detach", "");
+	EXPECT_LT(0, closed);
+	EXPECT_LE(closed, reset);
+	EXPECT_LE(reset, left);
+	client_close(&self->disk);
+	ASSERT_OK(pci_bind(&self->disk.func, "vfio-pci"));
+}
+
 /* Nobody listens: nothing is recorded. */
 TEST_F(trace, off)
 {
