@@ -542,7 +542,7 @@ bool vfio_group_enforces_coherency(struct vfio_group *group)
 
 	if (coherent <= 0) {
 		mutex_lock(&group->lock);
-		/* A device that is leaving is its user's yet, and in the container with its group. */
+		/* A device that is leaving is its user's yet, in the container of its group. */
 		if (group->member.container)
 			coherent = vfio_container_enforces_coherency(&group->member);
 		mutex_unlock(&group->lock);
