@@ -534,7 +534,7 @@ static int group_devices_are_coherent(struct vfio_group *group)
  * what the group is attached to.
  *
  * Context: process context; takes group->lock and container->lock.
- * Return: whether it is; false as well where nobody knows.
+ * Return: whether it is; false as well where nobody knows; true without a device and a container.
  */
 bool vfio_group_enforces_coherency(struct vfio_group *group)
 {

@@ -31,7 +31,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_file_is_group, VFIO_NS);
  * kvm.ko asks this since 6.6, and vfio_file_is_group() before.
  *
  * Context: any.
- * Return: whether it may.
+ * Return: whether it is.
  */
 bool vfio_file_is_valid(struct file *file)
 {

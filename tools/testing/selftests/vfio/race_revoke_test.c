@@ -145,7 +145,7 @@ static int once_map_bar(struct worker *w)
 	worker_pauses(w, 2000);
 	seen = bar_look(bar) == ONES ? ONES : seen;
 	munmap(bar, PAGE);
-	return seen || seen == ONES ? 0 : EPROTO;
+	return seen ? 0 : EPROTO;
 }
 
 static int once_config(struct worker *w)
@@ -180,8 +180,10 @@ static int once_map_memory(struct worker *w)
 	return to_errno(dma_unmap(FD_CONTAINER, 0, IOVA, PAGE));
 }
 
-/* EBADF everywhere: the user has just closed. ENODEV: the device was taken. */
-/* EAGAIN: who takes the device keeps its reset from being made. Else as any opener of a group. */
+/*
+ * EBADF everywhere: the user has just closed. ENODEV: the device was taken. EAGAIN here: who takes
+ * the device keeps its reset from being made; else as for any opener of a group.
+ */
 static const struct job have = {
 	"have", once_have, { ENOENT, ENODEV, ENXIO, EINVAL, EBUSY, EAGAIN }
 };
