@@ -184,7 +184,7 @@ static int device_prepare(struct vfio_device *device, struct device *dev)
 		goto err_dead_page;
 	}
 	device->dev = get_device(dev);
-	vfio_device_revoke_init(device);
+	vfio_wanted_init(device);
 	init_waitqueue_head(&device->changed);
 	INIT_LIST_HEAD(&device->group_node);
 	INIT_LIST_HEAD(&device->files);
@@ -275,9 +275,9 @@ EXPORT_SYMBOL_NS_GPL(_vfio_alloc_device, VFIO_NS);
  */
 void vfio_put_device(struct vfio_device *device)
 {
+	vfio_wanted_exit(device);
 	if (device->ops->release)
 		device->ops->release(device);
-	vfio_device_revoke_exit(device);
 	if (device->set)
 		device_leave_set(device);
 	put_device(&device->device);
@@ -310,7 +310,7 @@ void vfio_device_use_first(struct vfio_device *device)
 bool vfio_device_tryget(struct vfio_device *device)
 {
 	/* Its turn to be taken away may come soon, and nobody would have asked a new user. */
-	if (smp_load_acquire(&device->wanted)) /* as vfio_device_want_back() */
+	if (vfio_device_is_wanted(device))
 		return false;
 	if (!refcount_inc_not_zero(&device->users))
 		return false;

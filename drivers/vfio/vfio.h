@@ -180,6 +180,16 @@ void vfio_dead_page_exit(struct vfio_dead_page *dead);
 int vfio_device_mmap(struct vfio_device *device, struct vm_area_struct *vma);
 void vfio_device_unmap_all(struct vfio_device *device);
 
+/* wanted.c */
+#define VFIO_REQUEST_INTERVAL HZ
+
+void vfio_wanted_init(struct vfio_device *device);
+void vfio_wanted_exit(struct vfio_device *device);
+int vfio_revoke_after(const struct vfio_device *device);
+bool vfio_device_is_wanted(const struct vfio_device *device);
+unsigned long vfio_wanted_turn(struct vfio_device *device);
+long vfio_wanted_time_left(const struct vfio_device *device, unsigned long since);
+
 /* device.c */
 void vfio_device_use_first(struct vfio_device *device);
 bool vfio_device_tryget(struct vfio_device *device);
@@ -200,9 +210,6 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 				     struct file *group_file);
 
 /* revoke.c */
-void vfio_device_revoke_init(struct vfio_device *device);
-void vfio_device_revoke_exit(struct vfio_device *device);
-int vfio_revoke_after(const struct vfio_device *device);
 void vfio_device_recover(struct vfio_device *device);
 
 /* device_sysfs.c */

@@ -298,7 +298,7 @@ struct vfio_device_set {
  * @wanted: it will be unregistered, and its users know since @wanted_since; released when set
  * @wanted_since: jiffies
  * @asking: asks them while it is not the device's turn to be unregistered
- * @asked: how often that was done
+ * @asked: how often @asking did; its own, as a work never runs beside itself
  * @revoked: no fd can come to have the device any more; guarded by @files_lock
  * @files: fds that have the device; guarded by @files_lock
  * @files_lock: a leaf
