@@ -362,20 +362,25 @@ int vfio_device_open(struct vfio_device *device)
 }
 
 /**
- * vfio_device_close - one fd less
- * @device: opened by vfio_device_open()
+ * vfio_device_close - some fds less
+ * @device: opened by vfio_device_open(), for each of them
+ * @count: how many fds
  *
  * Context: process context; takes the set's lock.
  */
-void vfio_device_close(struct vfio_device *device)
+void vfio_device_close(struct vfio_device *device, unsigned int count)
 {
+	struct module *owner = device->dev->driver->owner;
+
 	mutex_lock(&device->set->lock);
-	if (!--device->open_count)
+	device->open_count -= count;
+	if (!device->open_count)
 		device->ops->close_device(device);
 	trace_device_close(device, 0);
 	mutex_unlock(&device->set->lock);
 
-	module_put(device->dev->driver->owner);
+	for (; count; count--)
+		module_put(owner);
 }
 
 int __init vfio_device_init(void)

@@ -72,13 +72,17 @@ static bool device_file_unlist(struct vfio_device_file *df)
 	return listed;
 }
 
-static void device_file_settle(struct vfio_device *device, struct vfio_member *member,
-			       struct file *group_file)
+/* So many fds have the device no more. They have the group by the same file. */
+static void device_settle(struct vfio_device *device, struct vfio_member *member,
+			  struct file *group_file, unsigned int count)
 {
-	vfio_device_close(device);
-	vfio_container_unuse(member);
-	vfio_device_put(device);
-	fput(group_file);
+	vfio_device_close(device, count);
+	for (; count; count--) {
+		vfio_container_unuse(member);
+		vfio_device_put(device);
+		fput(group_file);
+		cond_resched();
+	}
 }
 
 /**
@@ -98,28 +102,30 @@ void vfio_device_files_shut(struct vfio_device *device)
  * vfio_device_files_settle - have all fds give back what they hold
  * @device: shut, its gate closed and its mappings gone
  *
- * Context: process context; takes the set's lock. The last fd closes the device.
+ * Context: process context; takes the set's lock once, however many there are. Closes the device.
  */
 void vfio_device_files_settle(struct vfio_device *device)
 {
-	struct vfio_device_file *df;
-	struct vfio_member *member;
-	struct file *group_file;
+	struct vfio_device_file *df, *next;
+	struct vfio_member *member = NULL;
+	struct file *group_file = NULL;
+	unsigned int count = 0;
 
-	for (;;) {
-		mutex_lock(&device->files_lock);
-		df = list_first_entry_or_null(&device->files, struct vfio_device_file, node);
-		if (!df)
-			break;
-		/* As soon as it is out, its user may close and so free it. */
+	mutex_lock(&device->files_lock);
+	list_for_each_entry_safe(df, next, &device->files, node) {
+		/*
+		 * As soon as it is out, its user may close and so free it. A group has one file at
+		 * a time, and one container while that is in use.
+		 */
+		WARN_ON_ONCE(count && (df->member != member || df->group_file != group_file));
 		member = df->member;
 		group_file = df->group_file;
 		list_del_init(&df->node);
-		mutex_unlock(&device->files_lock);
-		device_file_settle(device, member, group_file);
-		cond_resched();
+		count++;
 	}
 	mutex_unlock(&device->files_lock);
+	if (count)
+		device_settle(device, member, group_file, count);
 }
 
 /**
@@ -538,7 +544,7 @@ static int device_fops_release(struct inode *inode, struct file *file)
 	struct vfio_device *device = df->device;
 
 	if (device_file_unlist(df))
-		device_file_settle(device, df->member, df->group_file);
+		device_settle(device, df->member, df->group_file, 1);
 	kfree(df);
 	put_device(&device->device);
 	return 0;
@@ -616,7 +622,7 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 	if (!device_file_list(df)) {
 		/* The file frees itself, and holds no more than that. */
 		fput(file);
-		vfio_device_close(device);
+		vfio_device_close(device, 1);
 		return ERR_PTR(-ENODEV);
 	}
 	if (member->noiommu)
@@ -625,7 +631,7 @@ struct file *vfio_device_file_create(struct vfio_device *device, struct vfio_mem
 	return file;
 
 err_close:
-	vfio_device_close(device);
+	vfio_device_close(device, 1);
 err_free:
 	kfree(df);
 	return ERR_PTR(ret);

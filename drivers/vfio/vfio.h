@@ -195,7 +195,7 @@ void vfio_device_use_first(struct vfio_device *device);
 bool vfio_device_tryget(struct vfio_device *device);
 void vfio_device_put(struct vfio_device *device);
 int vfio_device_open(struct vfio_device *device);
-void vfio_device_close(struct vfio_device *device);
+void vfio_device_close(struct vfio_device *device, unsigned int count);
 int vfio_device_init(void);
 void vfio_device_exit(void);
 

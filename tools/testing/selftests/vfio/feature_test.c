@@ -170,22 +170,7 @@ FIXTURE_TEARDOWN(ioeventfd)
 
 static int ioeventfd(const struct client *c, __u32 flags, __u64 offset, __u32 data, __s32 fd)
 {
-	struct vfio_device_ioeventfd argument = {
-		.argsz = sizeof(argument),
-		.flags = flags,
-		.offset = c->region[0].offset + offset,
-		.data = data,
-		.fd = fd,
-	};
-
-	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
-}
-
-static int signal_event(int fd)
-{
-	const __u64 one = 1;
-
-	return write(fd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+	return region_ioeventfd(c, 0, offset, flags, data, fd);
 }
 
 /* Waits until a register has a value. */
@@ -207,14 +192,14 @@ TEST_F(ioeventfd, writes)
 	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
 	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567,
 			    self->event));
-	ASSERT_OK(signal_event(self->event));
+	ASSERT_OK(event_signal(self->event));
 	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
 	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
-	ASSERT_OK(signal_event(self->event));
+	ASSERT_OK(event_signal(self->event));
 	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
 	EXPECT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567, -1));
 	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
-	ASSERT_OK(signal_event(self->event));
+	ASSERT_OK(event_signal(self->event));
 	EXPECT_EQ(1, event_wait(self->event, QUIET_MS));
 	EXPECT_EQ(~0U, bar_read32(&self->c, 0, EDU_LIVENESS));
 }
@@ -253,21 +238,6 @@ TEST_F(ioeventfd, errors)
 	EXPECT_OK(ioeventfd(&self->c, size, EDU_LIVENESS, 1, self->event));
 }
 
-/* One that writes to any region, in any width. */
-static int ioeventfd_at(const struct client *c, __u32 index, __u64 at, __u32 size, __u64 data,
-			__s32 fd)
-{
-	struct vfio_device_ioeventfd argument = {
-		.argsz = sizeof(argument),
-		.flags = size,
-		.offset = c->region[index].offset + at,
-		.data = data,
-		.fd = fd,
-	};
-
-	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
-}
-
 /* What is read of a BAR when it has become @want, or after so many milliseconds. */
 static __u32 bar_read_until(const struct client *c, __u32 index, __u64 at, __u32 want,
 			    int milliseconds)
@@ -297,8 +267,8 @@ TEST(ioeventfd_widths)
 
 		ASSERT_EQ(8, region_write(&c, 2, 0, &ones, 8));
 		ASSERT_EQ(8, region_write(&c, 2, 8, &ones, 8));
-		ASSERT_OK(ioeventfd_at(&c, 2, 0, size, value, event));
-		ASSERT_OK(signal_event(event));
+		ASSERT_OK(region_ioeventfd(&c, 2, 0, size, value, event));
+		ASSERT_OK(event_signal(event));
 		for (int tries = 0; tries < PATIENCE_MS; tries++) {
 			ASSERT_EQ(16, region_read(&c, 2, 0, got, 16));
 			if (got[0] != ones)
@@ -308,7 +278,7 @@ TEST(ioeventfd_widths)
 		EXPECT_EQ(want, got[0])
 			TH_LOG("%u bytes", size);
 		EXPECT_EQ(ones, got[1]);
-		ASSERT_OK(ioeventfd_at(&c, 2, 0, size, value, -1));
+		ASSERT_OK(region_ioeventfd(&c, 2, 0, size, value, -1));
 	}
 	client_close(&c);
 	close(event);
@@ -325,8 +295,8 @@ TEST(ioeventfd_ports)
 	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, 0));
 	ASSERT_TRUE(config_read(&c, PCI_BASE_ADDRESS_2, 4) & PCI_BASE_ADDRESS_SPACE_IO);
 	ASSERT_OK(bar_write32(&c, 2, 0, 0));
-	ASSERT_OK(ioeventfd_at(&c, 2, 0, VFIO_DEVICE_IOEVENTFD_32, 0x3800, event));
-	ASSERT_OK(signal_event(event));
+	ASSERT_OK(region_ioeventfd(&c, 2, 0, VFIO_DEVICE_IOEVENTFD_32, 0x3800, event));
+	ASSERT_OK(event_signal(event));
 	EXPECT_EQ(0x3800, bar_read_until(&c, 2, 0, 0x3800, PATIENCE_MS));
 	client_close(&c);
 	close(event);
@@ -376,7 +346,7 @@ static bool late_write_comes(const struct client *c, __s32 event)
 	    pthread_create(&resetter.thread, NULL, reset_once, &resetter))
 		return false;
 	usleep(20000);
-	during = !signal_event(event) && !__atomic_load_n(&resetter.done, __ATOMIC_ACQUIRE);
+	during = !event_signal(event) && !__atomic_load_n(&resetter.done, __ATOMIC_ACQUIRE);
 	pthread_join(resetter.thread, &failed);
 	if (failed || !during)
 		return false;
@@ -396,7 +366,7 @@ TEST(ioeventfd_late)
 	if (!open_or_skip(_metadata, &c, NVME, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
-	ASSERT_OK(ioeventfd_at(&c, 0, NVME_CC, VFIO_DEVICE_IOEVENTFD_32, NVME_SIZES, event));
+	ASSERT_OK(region_ioeventfd(&c, 0, NVME_CC, VFIO_DEVICE_IOEVENTFD_32, NVME_SIZES, event));
 	while (rounds < LATE_ROUNDS && !late_write_comes(&c, event))
 		rounds++;
 	EXPECT_GT(LATE_ROUNDS, rounds);
@@ -433,7 +403,7 @@ TEST_F(ioeventfd, close)
 	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 2, other));
 	close(other);
 	client_close(&self->c);
-	EXPECT_OK(signal_event(self->event));
+	EXPECT_OK(event_signal(self->event));
 	EXPECT_EQ(1, event_wait(self->event, 0));
 }
 

@@ -204,13 +204,12 @@ static int attack_ioeventfd(struct attacker *a, int target)
 
 static int attack_event(struct attacker *a, int target)
 {
-	const __u64 one = 1;
 	__s32 event = shared.event[roll(a, EVENTS)];
 
 	(void)target;
 	if (flip(a))
 		return event_wait(event, 0) ? 0 : -1;
-	return write(event, &one, sizeof(one)) < 0 ? -1 : 0;
+	return event_signal(event);
 }
 
 /* Resets take long: seldom. */

@@ -178,6 +178,43 @@ TEST(alias_is_dead)
 	client_close(&c);
 }
 
+/* Mappings that are large enough for the largest entries of page tables go in the same way. */
+TEST(huge_mapping_is_dead)
+{
+	const size_t step = 2 * MIB / sizeof(__u32), steps = 16;
+	struct client c;
+	__u32 *bar;
+
+	if (!open_or_skip(_metadata, &c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	if (c.region[2].size < steps * 2 * MIB) {
+		client_close(&c);
+		SKIP(return, "no BAR of 32 MiB");
+	}
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	bar = region_map(&c, 2, 0, steps * 2 * MIB);
+	ASSERT_NE(MAP_FAILED, (void *)bar);
+	for (size_t i = 0; i < steps; i += 2)
+		bar[i * step] = i;
+	ASSERT_OK(take_back(&c.func));
+
+	/* Those that were touched, and those that were not. */
+	for (size_t i = 0; i < steps; i++) {
+		EXPECT_EQ(ONES, bar_look(&bar[i * step]));
+		EXPECT_EQ(ONES, bar_look(&bar[i * step + step - 1]));
+		bar[i * step] = 12345;
+		EXPECT_TRUE(becomes_ones(&bar[i * step]));
+	}
+	munmap(bar, steps * 2 * MIB);
+	client_close(&c);
+	ASSERT_OK(pci_bind(&c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, IVSHMEM, 0, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
+	for (size_t i = 0; i < steps; i += 2)
+		EXPECT_EQ(i, bar_read32(&c, 2, i * 2 * MIB));
+	client_close(&c);
+}
+
 /* Device memory that is dead is no memory that a device may be given. */
 TEST_F(owner, dead_memory_is_not_mapped)
 {
@@ -221,6 +258,50 @@ TEST_F(owner, eventfds)
 	EXPECT_EQ(0, event_wait(fd, QUIET_MS));
 	/* The interrupt is nobody's any more. */
 	EXPECT_NE(0, system("grep vfio-msi /proc/interrupts"));
+	close(fd);
+}
+
+/* Neither does the line of INTx come through, nor is its unmask eventfd listened to. */
+TEST_F(owner, eventfds_of_intx)
+{
+	__s32 fd = event_new(), unmask = event_new();
+
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd));
+	ASSERT_OK(irq_set(self->c.device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK,
+			  VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &unmask, sizeof(unmask)));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(fd, PATIENCE_MS));
+	ASSERT_OK(take_back(&self->c.func));
+
+	/* The line is still high, and whoever unmasked it would have it come again. */
+	EXPECT_OK(event_signal(unmask));
+	EXPECT_EQ(0, event_wait(fd, QUIET_MS));
+	EXPECT_EQ(1, event_wait(unmask, QUIET_MS));
+	EXPECT_NE(0, system("grep vfio-intx /proc/interrupts"));
+	close(unmask);
+	close(fd);
+}
+
+/* An ioeventfd writes to the device no more. */
+TEST_F(owner, ioeventfds)
+{
+	struct client other;
+	__s32 fd = event_new();
+
+	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
+	ASSERT_OK(region_ioeventfd(&self->c, 0, EDU_LIVENESS, VFIO_DEVICE_IOEVENTFD_32, 1, fd));
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_OK(event_signal(fd));
+	EXPECT_EQ(1, event_wait(fd, QUIET_MS));
+
+	/* Nor to that of the next user, who has it hear what is written. */
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&other, EDU, 0, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(edu_start(&other));
+	EXPECT_OK(event_signal(fd));
+	EXPECT_EQ(1, event_wait(fd, QUIET_MS));
+	EXPECT_EQ(~0U, bar_read32(&other, 0, EDU_LIVENESS));
+	client_close(&other);
 	close(fd);
 }
 

@@ -66,6 +66,13 @@ int event_new(void)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
+int event_signal(int fd)
+{
+	const __u64 one = 1;
+
+	return write(fd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+}
+
 /* How often the eventfd was signalled; waits until it was once, 0 if that does not come. */
 long event_wait(int fd, int milliseconds)
 {

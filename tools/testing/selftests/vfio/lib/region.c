@@ -50,6 +50,21 @@ void *region_map(const struct client *c, __u32 index, __u64 at, size_t size)
 		    c->region[index].offset + at);
 }
 
+/* Writes @data there whenever @fd is signalled; -1: not any more. @flags: of how many bytes. */
+int region_ioeventfd(const struct client *c, __u32 index, __u64 at, __u32 flags, __u64 data,
+		     __s32 fd)
+{
+	struct vfio_device_ioeventfd argument = {
+		.argsz = sizeof(argument),
+		.flags = flags,
+		.offset = c->region[index].offset + at,
+		.data = data,
+		.fd = fd,
+	};
+
+	return ioctl(c->device, VFIO_DEVICE_IOEVENTFD, &argument);
+}
+
 __u32 bar_read32(const struct client *c, __u32 index, __u64 at)
 {
 	__u32 value = ~0U;

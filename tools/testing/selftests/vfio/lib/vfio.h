@@ -110,6 +110,8 @@ ssize_t region_read(const struct client *c, __u32 index, __u64 at, void *data, s
 ssize_t region_write(const struct client *c, __u32 index, __u64 at, const void *data, size_t size);
 void *region_map(const struct client *c, __u32 index, __u64 at, size_t size);
 int region_alias(int device, __u32 index, __u32 flags, __u32 *alias);
+int region_ioeventfd(const struct client *c, __u32 index, __u64 at, __u32 flags, __u64 data,
+		     __s32 fd);
 __u32 bar_read32(const struct client *c, __u32 index, __u64 at);
 int bar_write32(const struct client *c, __u32 index, __u64 at, __u32 value);
 __u32 config_read(const struct client *c, __u32 at, int size);
@@ -250,6 +252,7 @@ int irq_events(int device, __u32 index, __u32 start, __u32 count, const __s32 *f
 int irq_none(int device, __u32 action, __u32 index, __u32 start, __u32 count);
 int irq_disable(int device, __u32 index);
 int event_new(void);
+int event_signal(int fd);
 long event_wait(int fd, int milliseconds);
 
 /* log.c */
