@@ -44,7 +44,7 @@ static dev_t first_devt;
 static bool tell_blockers(struct vfio_group *group)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
-	char blockers[160];
+	char blockers[VFIO_BLOCKERS_BYTES];
 
 	lockdep_assert_held(&group->lock);
 

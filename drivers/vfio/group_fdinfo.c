@@ -20,7 +20,7 @@ static void show_viability(struct vfio_group *group, struct iommu_group *iommu_g
 			   struct seq_file *seq)
 {
 	bool attached, viable;
-	char blockers[160];
+	char blockers[VFIO_BLOCKERS_BYTES];
 
 	/* A group that just joins or leaves is neither. */
 	if (!mutex_trylock(&group->lock)) {

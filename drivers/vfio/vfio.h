@@ -216,6 +216,8 @@ void vfio_device_recover(struct vfio_device *device);
 extern const struct device_type vfio_device_type;
 
 /* viability.c */
+#define VFIO_BLOCKERS_BYTES 256 /* for a list in a message */
+
 size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t size,
 			   char separator);
 

@@ -19,6 +19,9 @@
 /* Held by those who try for locks of devices, which would else find them taken by each other. */
 static DEFINE_MUTEX(trying);
 
+/* At the end of a list that has no room for all. */
+#define ELLIPSIS " ..."
+
 /* A member of the group, held. */
 struct member_device {
 	struct list_head node;
@@ -43,24 +46,44 @@ static bool driver_is_harmless(const struct device *dev)
 	return dev_is_pci(dev) && to_pci_driver(dev->driver)->driver_managed_dma;
 }
 
-/* "BDF driver" if the member blocks the group, else nothing. */
+/* "BDF driver" if the member blocks the group, else nothing. The length it has, room or not. */
 static size_t member_print(struct device *dev, char *text, size_t size)
 {
 	size_t length = 0;
 
 	if (!device_trylock(dev))
-		return scnprintf(text, size, "%s (changing)", dev_name(dev));
+		return snprintf(text, size, "%s (changing)", dev_name(dev));
 	if (dev->driver && !driver_is_harmless(dev))
-		length = scnprintf(text, size, "%s %s", dev_name(dev), dev->driver->name);
+		length = snprintf(text, size, "%s %s", dev_name(dev), dev->driver->name);
 	device_unlock(dev);
 	return length;
+}
+
+/*
+ * Add a member to a list of @length; false if there is no room for it, and for ELLIPSIS behind it.
+ * One byte is kept for the separator, put in front once it is known that there is something.
+ */
+static bool member_append(struct device *dev, char *text, size_t *length, size_t room,
+			  char separator)
+{
+	size_t at = *length + !!*length;
+	size_t more = at < room ? member_print(dev, text + at, room - at) : room;
+
+	if (!more)
+		return true;
+	if (at + more >= room)
+		return false;
+	if (*length)
+		text[*length] = separator;
+	*length = at + more;
+	return true;
 }
 
 /**
  * vfio_blockers_print - name the members of a group that a driver of the host uses
  * @iommu_group: the group; the caller holds a reference
  * @text: gets "BDF driver" of each, separated by @separator; empty where there is none
- * @size: bytes of @text; what does not fit is left out
+ * @size: bytes of @text, a few dozen at least; where not all fits it ends in " ..."
  * @separator: one character
  *
  * Context: process context; may sleep.
@@ -71,24 +94,18 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 {
 	struct member_device *member, *next;
 	LIST_HEAD(members);
-	size_t length = 0, more;
+	size_t length = 0;
+	bool fits = true;
 
-	text[0] = '\0';
 	iommu_group_for_each_dev(iommu_group, &members, collect_member);
 	mutex_lock(&trying);
 	list_for_each_entry_safe(member, next, &members, node) {
-		if (size - length > 2) {
-			/* One byte is kept for the separator, put in front once it is known. */
-			more = member_print(member->dev, text + length + !!length,
-					    size - length - !!length);
-			if (more && length)
-				text[length++] = separator;
-			length += more;
-			text[length] = '\0';
-		}
+		fits = fits && member_append(member->dev, text, &length, size - strlen(ELLIPSIS),
+					     separator);
 		put_device(member->dev);
 		kfree(member);
 	}
 	mutex_unlock(&trying);
-	return length;
+	/* Behind the end may be what had no room. */
+	return length + scnprintf(text + length, size - length, "%s", fits ? "" : ELLIPSIS);
 }

@@ -73,12 +73,20 @@ selftests_apart() {
 	echo "$passed $failed $skipped" >"$1/sum"
 }
 
+# What makes tests longer than usual, passed on into the machine.
+soaks=(TEST_LIMIT SOAK_SECONDS REVOKE_ROUNDS IRQ_SOAK VFIO_CONFIG_IMAGES)
+
 # selftests_on MACHINE KERNEL OPTION...
 selftests_on() {
-	local log=$build/logs/selftests-${2##*/}.log sum status=0
+	local log=$build/logs/selftests-${2##*/}.log soak=() sum status=0
+
+	for sum in "${soaks[@]}"; do
+		[ -z "${!sum-}" ] || soak+=("$sum=${!sum}")
+	done
 
 	[ "$1" = default ] || log=${log%.log}-$1.log
-	"$vm/run" -k "$2" -t 1500 "${@:3}" -- "$vm/../run.sh" --machine "$1" >"$log" 2>&1 || status=$?
+	"$vm/run" -k "$2" -t "${VM_SECONDS:-1500}" "${@:3}" -- \
+		env "${soak[@]}" "$vm/../run.sh" --machine "$1" >"$log" 2>&1 || status=$?
 	sum=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
 	grep -E '^(ok|not ok) ' "$log" | sed 's/^/  /' || true
 	if [ -n "$sum" ]; then

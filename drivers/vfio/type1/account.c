@@ -207,13 +207,30 @@ static bool uncharge_own(struct mm_struct *mm, unsigned long pages)
 	return true;
 }
 
+#ifdef VFIO_DEBUG
+/* For a test: nobody's lock is free but for himself. */
+static bool locks_taken;
+module_param(locks_taken, bool, 0644);
+MODULE_PARM_DESC(locks_taken, "Find the memory management of each user busy (N)");
+
+static bool pretend_taken(void)
+{
+	return READ_ONCE(locks_taken) || vfio_should_fail();
+}
+#else
+static bool pretend_taken(void)
+{
+	return false;
+}
+#endif
+
 /*
  * Count anybody's pages back; false if the lock is taken. The kernel has no call that tries for
  * mmap_lock. Since nothing but the count is touched, the bare semaphore will do.
  */
 static bool uncharge_other(struct mm_struct *mm, unsigned long pages)
 {
-	if (vfio_should_fail() || !down_write_trylock(&mm->mmap_lock))
+	if (pretend_taken() || !down_write_trylock(&mm->mmap_lock))
 		return false;
 	uncharge(mm, pages);
 	up_write(&mm->mmap_lock);

@@ -152,8 +152,8 @@ static int candidate_ranges(struct type1_iommu *iommu, struct type1_domain *doma
 		vfio_reason_note(iommu->reason,
 				 "group %d has no page size in common with the container",
 				 iommu_group_id(iommu_group));
-		pr_info_ratelimited("group %d has no page size in common with the container\n",
-				    iommu_group_id(iommu_group));
+		pr_info_ratelimited("group %d has no page size in common with container %llu\n",
+				    iommu_group_id(iommu_group), iommu->container);
 		return -EINVAL;
 	}
 
@@ -163,7 +163,7 @@ static int candidate_ranges(struct type1_iommu *iommu, struct type1_domain *doma
 	aperture_intersect(ranges, domain);
 	ret = exclude_reserved(ranges, iommu_group);
 	if (!ret)
-		ret = mappings_fit(iommu, ranges);
+		ret = mappings_fit(iommu, ranges, iommu_group_id(iommu_group));
 	if (ret)
 		iova_set_free(ranges);
 	return ret;

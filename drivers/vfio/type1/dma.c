@@ -453,9 +453,9 @@ static void complain_memlock(struct type1_iommu *iommu, u64 start, u64 last)
 	vfio_reason_note(iommu->reason,
 			 "memlock limit: %lu, exceeded by the mapping of %llu bytes",
 			 rlimit(RLIMIT_MEMLOCK), last - start + 1);
-	pr_warn_ratelimited("%*pE[%d]: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
+	pr_warn_ratelimited("%*pE[%d]: container %llu: RLIMIT_MEMLOCK (%lu) exceeded by the mapping of %llu bytes at IOVA %#llx, with %lu locked\n",
 			    caller_length(), current->comm, task_tgid_nr(current),
-			    rlimit(RLIMIT_MEMLOCK), last - start + 1, start,
+			    iommu->container, rlimit(RLIMIT_MEMLOCK), last - start + 1, start,
 			    current->mm->locked_vm << PAGE_SHIFT);
 }
 
@@ -917,11 +917,12 @@ int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
  * mappings_fit - can all mappings stay if only some IOVAs can be mapped?
  * @iommu: the container's
  * @ranges: those IOVAs
+ * @group: number of the group that has them, for messages
  *
  * Context: holds iommu->lock.
  * Return: 0, or -EINVAL with a message that says which mapping is in the way of what.
  */
-int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
+int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges, int group)
 {
 	struct type1_mapping *mapping;
 	struct iova_range gap;
@@ -932,11 +933,12 @@ int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges)
 			continue;
 		gap = iova_set_obstacle(ranges, mapping->start);
 		vfio_reason_note(iommu->reason,
-				 "IOVA %#llx-%#llx is mapped, the group lacks %#llx-%#llx",
-				 mapping->start, mapping->last, gap.start, gap.last);
-		pr_info_ratelimited("%*pE[%d]: the group cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
+				 "IOVA %#llx-%#llx is mapped, group %d lacks %#llx-%#llx",
+				 mapping->start, mapping->last, group, gap.start, gap.last);
+		pr_info_ratelimited("%*pE[%d]: container %llu: group %d cannot join, IOVA %#llx-%#llx is mapped and meets %#llx-%#llx, which is reserved or out of reach of its IOMMU\n",
 				    caller_length(), current->comm, task_tgid_nr(current),
-				    mapping->start, mapping->last, gap.start, gap.last);
+				    iommu->container, group, mapping->start, mapping->last,
+				    gap.start, gap.last);
 		return -EINVAL;
 	}
 	return 0;

@@ -140,9 +140,9 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
 	vfio_reason_note(iommu->reason,
 			 "IOVA %#llx-%#llx is outside every aperture: %#llx-%#llx",
 			 range->start, range->last, gap.start, gap.last);
-	pr_info_ratelimited("%*pE[%d]: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
+	pr_info_ratelimited("%*pE[%d]: container %llu: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
 			    caller_length(), current->comm, task_tgid_nr(current),
-			    range->start, range->last, gap.start, gap.last);
+			    iommu->container, range->start, range->last, gap.start, gap.last);
 }
 
 /**
@@ -191,9 +191,10 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 		vfio_reason_note(iommu->reason,
 				 "entry limit: %u mappings, dma_entry_limit allows no more",
 				 iommu->nr_mappings);
-		pr_warn_ratelimited("%*pE[%d]: the container has %u mappings, dma_entry_limit allows no more\n",
+		pr_warn_ratelimited("%*pE[%d]: container %llu: IOVA %#llx-%#llx is one too many: %u mappings, dma_entry_limit allows no more than %u\n",
 				    caller_length(), current->comm, task_tgid_nr(current),
-				    iommu->nr_mappings);
+				    iommu->container, range.start, range.last, iommu->nr_mappings,
+				    READ_ONCE(dma_entry_limit));
 		return -ENOSPC;
 	}
 	if (!iova_set_covers(&iommu->ranges, range.start, range.last)) {

@@ -489,7 +489,7 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap, u64 *bytes);
 int mappings_dirty(struct type1_iommu *iommu, const struct iova_range *range,
 		   const struct vfio_bitmap *bitmap);
-int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges);
+int mappings_fit(struct type1_iommu *iommu, const struct iova_set *ranges, int group);
 int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain);
 void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned long last);
 void mappings_close(struct type1_iommu *iommu, struct list_head *gone);

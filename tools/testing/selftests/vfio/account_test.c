@@ -18,7 +18,7 @@
 #define KIBS(bytes)	((long)((bytes) / KIB))
 #define NOBODY		65534
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
-#define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+#define LOCKS_TAKEN	"/sys/module/vfio_iommu_type1/parameters/locks_taken"
 #define CGROUP		"/sys/fs/cgroup"
 
 FIXTURE(account)
@@ -202,11 +202,17 @@ TEST_F(account, limit_is_raised)
 	EXPECT_CHILD(raises_the_limit(self->fd, self->memory));
 }
 
+/* As messages call it: by the number that its fdinfo tells. */
+static void name_container(int container, char *text, size_t size)
+{
+	snprintf(text, size, "container %lld:", fdinfo_number(container, "vfio-container-number"));
+}
+
 /* Too much: the message says who, where, how much, what the limit is and what there was. */
 TEST_F(account, limit_message)
 {
-	char who[64], message[1024];
-	const char * const texts[] = { who, "65536 bytes", "IOVA 0x1000000", "(8192)",
+	char who[64], where[64], message[1024];
+	const char * const texts[] = { who, where, "65536 bytes", "IOVA 0x1000000", "(8192)",
 				       "4096 locked" };
 	int kmsg = log_open();
 	pid_t child;
@@ -222,13 +228,14 @@ TEST_F(account, limit_message)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
 	snprintf(who, sizeof(who), "account_test[%d]", child);
+	name_container(self->fd, where, sizeof(where));
 	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	close(kmsg);
 }
 
 /*
- * The owner's count cannot be had at once, because his lock is taken (a debug build pretends that):
- * the unmap does not wait, and the owner has the exact room all the same.
+ * The owner's count cannot be had, because his lock is taken (a debug build pretends that to all
+ * but himself): the unmap does not wait, and he has the exact room all the same.
  */
 TEST_F(account, late_drop)
 {
@@ -236,7 +243,7 @@ TEST_F(account, late_drop)
 	char byte = 'x';
 	pid_t child;
 
-	if (access(FAIL_NTH, W_OK))
+	if (access(LOCKS_TAKEN, W_OK))
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	ASSERT_EQ(0, pipe(ready));
 	ASSERT_EQ(0, pipe(go));
@@ -254,20 +261,22 @@ TEST_F(account, late_drop)
 		      locked_becomes(0) ? 0 : 5);
 	}
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	ASSERT_OK(file_write(FAIL_NTH, "1"));
+	ASSERT_OK(file_write(LOCKS_TAKEN, "Y"));
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+	EXPECT_EQ(KIBS(SIZE), locked_kib_of(child));
 	ASSERT_EQ(1, write(go[1], &byte, 1));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status)
 		TH_LOG("step %d of the child", WEXITSTATUS(status));
-	ASSERT_OK(file_write(FAIL_NTH, "0"));
+	ASSERT_OK(file_write(LOCKS_TAKEN, "N"));
 }
 
 /* Too many mappings: the message says who, and how many there are. */
 TEST_F(account, entry_limit_message)
 {
-	char before[16], who[64], message[1024];
-	const char * const texts[] = { who, "2 mappings", "dma_entry_limit" };
+	char before[16], who[64], where[64], message[1024];
+	const char * const texts[] = { who, where, "IOVA 0x2000000-0x2000fff", "2 mappings",
+				       "dma_entry_limit allows no more than 1" };
 	int kmsg = log_open();
 
 	ASSERT_LE(0, kmsg);
@@ -279,6 +288,7 @@ TEST_F(account, entry_limit_message)
 	EXPECT_EQ(0, dma_available(self->fd));
 	EXPECT_ERRNO(ENOSPC, dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
 	snprintf(who, sizeof(who), "account_test[%d]", getpid());
+	name_container(self->fd, where, sizeof(where));
 	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	EXPECT_EQ(KIBS(2 * PAGE), locked_kib());
 	/* Above the usual limit it may be raised, too, with mappings there. */
@@ -339,13 +349,45 @@ static int maps_in_cgroup(int fd, char *memory)
 	return 6;
 }
 
-/* What a mapping takes in the kernel is charged to the memory cgroup of its maker. */
+#define LOG_PAGES 8192
+
+/* The same with one mapping, of memory in which no page has its neighbour behind it. */
+static int maps_apart_in_cgroup(int fd)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	char *at = mmap(NULL, LOG_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int file = memfd_create("apart", 0), tries;
+	long before;
+
+	if (at == MAP_FAILED || ftruncate(file, PAGE) ||
+	    file_write(CGROUP "/vfio-test/cgroup.procs", "0"))
+		return 1;
+	for (int i = 0; i < LOG_PAGES; i++)
+		if (mmap(at + i * PAGE, PAGE, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, file,
+			 0) == MAP_FAILED)
+			return 2;
+	if (dma_map_rw(fd, at, 4 * IOVA, PAGE))
+		return 3;
+	/* Until the figures, which are a little late, have all that. */
+	sleep(3);
+	before = cgroup_kernel_bytes(CGROUP "/vfio-test");
+	if (dma_map_rw(fd, at, 8 * IOVA, LOG_PAGES * PAGE))
+		return 4;
+	/* Eight bytes for each of them. */
+	for (tries = 0; tries < 1000; tries++, usleep(10000))
+		if (cgroup_kernel_bytes(CGROUP "/vfio-test") >= before + LOG_PAGES * 8)
+			return 0;
+	return 5;
+}
+
+/* What mappings take in the kernel is charged to the memory cgroup of their maker. */
 TEST_F(account, memory_cgroup)
 {
 	if (file_write(CGROUP "/cgroup.subtree_control", "+memory") ||
 	    (mkdir(CGROUP "/vfio-test", 0755) && errno != EEXIST))
 		SKIP(return, "no memory cgroups: %s", strerror(errno));
 	EXPECT_CHILD(maps_in_cgroup(self->fd, self->memory));
+	EXPECT_CHILD(maps_apart_in_cgroup(self->fd));
 	rmdir(CGROUP "/vfio-test");
 }
 

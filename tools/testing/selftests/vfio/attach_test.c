@@ -158,8 +158,9 @@ TEST_F(attach, two_domains)
  */
 TEST_F(attach, reserves_what_is_mapped)
 {
-	static const char * const told[] = { "attach_test[", "cannot join", "0x1000000-0x100ffff",
-					     "0x100f000-0x10fffff" };
+	char where[64], who[64];
+	const char * const told[] = { "attach_test[", where, who, "0x1000000-0x100ffff",
+				      "0x100f000-0x10fffff" };
 	const __u64 first = IOVA + SIZE - PAGE, last = IOVA + MIB - 1;
 	struct iommu_info before, with, after;
 	int kmsg = log_open();
@@ -173,6 +174,9 @@ TEST_F(attach, reserves_what_is_mapped)
 
 	ASSERT_OK(client_open_group(&self->second, EDU, 1));
 	EXPECT_ERRNO(EINVAL, group_set_container(self->second.group, self->fd));
+	snprintf(where, sizeof(where), "container %lld:",
+		 fdinfo_number(self->fd, "vfio-container-number"));
+	snprintf(who, sizeof(who), "group %d cannot join", self->second.func.group);
 	EXPECT_TRUE(log_find(kmsg, told, ARRAY_SIZE(told), NULL, 0));
 	ASSERT_OK(fdinfo_get(self->fd, "vfio-last-error", reason, sizeof(reason)));
 	EXPECT_NE(NULL, strstr(reason, "lacks 0x100f000-0x10fffff"))

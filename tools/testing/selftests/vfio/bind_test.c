@@ -137,6 +137,30 @@ TEST_F(bind, usable_at_uevent)
 	close(socket);
 }
 
+/* Nor does anybody who is quicker: as soon as there is a node, the device is behind it. */
+TEST_F(bind, usable_when_seen)
+{
+	int group, status;
+	pid_t child;
+
+	for (int round = 0; round < 20; round++) {
+		child = fork();
+		if (!child)
+			_exit(pci_bind(&self->func, "vfio-pci") ? 1 : 0);
+		do {
+			group = group_open(self->func.group);
+		} while (group < 0 && errno == ENOENT);
+		ASSERT_LE(0, group)
+			TH_LOG("round %d: %s", round, errno_name(errno));
+		/* It is there, and only lacks a container. */
+		ASSERT_ERRNO(EINVAL, group_get_device(group, self->func.bdf));
+		close(group);
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_EQ(0, status);
+		ASSERT_OK(pci_unbind(&self->func));
+	}
+}
+
 /*
  * A node that somebody kept must not open another group later: a minor that was given back is not
  * the next one to be handed out. (The kernel's own modules take the lowest.)

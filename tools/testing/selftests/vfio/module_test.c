@@ -233,6 +233,45 @@ TEST_F(modules, aliases)
 	EXPECT_EQ(0, system("modinfo -F softdep vfio | grep -qw vfio_iommu_type1"));
 }
 
+/* Parameters of the kernel's modules, and of ours: who may see and change them, and what they are. */
+TEST_F(modules, parameters)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+		const char *value;
+	} rows[] = {
+		{ "vfio/parameters/enable_unsafe_noiommu_mode", 0644, "N" },
+		{ "vfio/parameters/revoke_after_ms", 0644, "30000" },
+		{ "vfio_iommu_type1/parameters/allow_unsafe_interrupts", 0644, "N" },
+		{ "vfio_iommu_type1/parameters/disable_hugepages", 0644, "N" },
+		{ "vfio_iommu_type1/parameters/dma_entry_limit", 0644, "65535" },
+		{ "vfio_iommu_type1/parameters/pin_threads", 0644, "0" },
+		{ "vfio_pci/parameters/nointxmask", 0644, "N" },
+		{ "vfio_pci/parameters/disable_vga", 0444, "N" },
+		{ "vfio_pci/parameters/disable_idle_d3", 0644, "N" },
+		{ "vfio_pci/parameters/enable_sriov", 0644, "N" },
+		{ "vfio_pci/parameters/disable_denylist", 0444, "N" },
+		{ "vfio_pci/parameters/hide_config_gaps", 0644, "N" },
+	};
+	char path[128], value[32];
+	struct stat st;
+
+	ASSERT_EQ(0, load());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(path, sizeof(path), "/sys/module/%s", rows[i].name);
+		ASSERT_EQ(0, stat(path, &st))
+			TH_LOG("%s: %s", path, strerror(errno));
+		EXPECT_EQ(rows[i].mode, st.st_mode & 07777)
+			TH_LOG("%s", path);
+		ASSERT_OK(file_read(path, value, sizeof(value)));
+		EXPECT_STREQ(rows[i].value, value);
+	}
+	/* Ids are taken when the module is loaded, and tell nothing later. */
+	EXPECT_NE(0, access("/sys/module/vfio_pci/parameters/ids", F_OK));
+	EXPECT_EQ(0, unload());
+}
+
 /* What the arbiter believes that a card decodes, "?" if it does not say. */
 static const char *arbiter_decodes(const struct pci_func *func, char *line, size_t size)
 {

@@ -113,6 +113,22 @@ static int open_whole(struct client *c)
 	return c->device < 0 ? -1 : client_read_regions(c);
 }
 
+/* What /proc tells of its fds is what it tells of any. */
+TEST_F(noiommu, fdinfo)
+{
+	char text[128];
+
+	ASSERT_OK(open_whole(&self->c));
+	ASSERT_OK(fdinfo_get(self->c.container, "vfio-container-backend", text, sizeof(text)));
+	EXPECT_STREQ("noiommu", text);
+	EXPECT_EQ(self->c.func.group, fdinfo_number(self->c.container, "vfio-container-groups"));
+	EXPECT_EQ(self->c.func.group, fdinfo_number(self->c.group, "vfio-group"));
+	EXPECT_EQ(1, fdinfo_number(self->c.group, "vfio-group-container"));
+	EXPECT_EQ(1, fdinfo_number(self->c.group, "vfio-group-viable"));
+	ASSERT_OK(fdinfo_get(self->c.device, "vfio-device-name", text, sizeof(text)));
+	EXPECT_STREQ(self->c.func.bdf, text);
+}
+
 /* Without the parameter nothing of it is there: the device is refused, and the extension is 0. */
 TEST_F(noiommu, off_by_default)
 {

@@ -231,6 +231,27 @@ TEST_F(parallel, unmap_waits_for_no_newcomer)
 	stall_close(&stall);
 }
 
+/*
+ * Nor does the group, which takes the container's mappings with it when it leaves: the map finds
+ * that there is nothing left to map for, and what came since has the IOVAs.
+ */
+TEST_F(parallel, group_leaves)
+{
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
+	fd_close(&self->c.device);
+	ASSERT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
+
+	ASSERT_OK(group_set_container(self->c.group, self->fd));
+	ASSERT_OK(ioctl(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(self->available, dma_available(self->fd));
+	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
+	EXPECT_EQ(-1, map_ends(&self->stall, &self->map));
+	EXPECT_EQ(EINVAL, self->map.error);
+	EXPECT_EQ((long)(SIZE / KIB), locked_kib());
+	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+}
+
 /* A process that waits in an unmap can be killed; the map is none the worse for it. */
 TEST_F(parallel, waiting_unmap_is_killed)
 {
@@ -249,6 +270,56 @@ TEST_F(parallel, waiting_unmap_is_killed)
 	EXPECT_EQ(self->available - 1, dma_available(self->fd));
 	EXPECT_EQ(0, map_ends(&self->stall, &self->map));
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
+}
+
+/*
+ * A group that joins meanwhile, and cannot share the domain, gets what is mapped already; the rest
+ * comes to both.
+ */
+TEST(group_joins_meanwhile)
+{
+	const size_t size = 8 * MIB;
+	struct call map = { .iova = IOVA, .size = size };
+	struct client first, second;
+	struct stall stall;
+	char *memory;
+
+	if (!fault_possible())
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	if (!open_or_skip(_metadata, &first, EDU, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&first));
+	ASSERT_OK(stall_open(&stall, size));
+	memory = stall.at;
+	/* The zero page again and again: a run for each page, of which many are mapped at once. */
+	ASSERT_EQ(0, stall_fill(&stall, size - PAGE));
+	for (size_t i = 0; i < size - PAGE; i += PAGE)
+		memory[i] = 1;
+	map.container = first.container;
+	map.vaddr = memory;
+	ASSERT_EQ(0, pthread_create(&map.thread, NULL, map_thread, &map));
+	ASSERT_TRUE(stall_wait(&stall, PATIENCE_MS));
+
+	ASSERT_OK(client_join_apart(&second, first.container, EDU, 1));
+	second.device = group_get_device(second.group, second.func.bdf);
+	ASSERT_LE(0, second.device);
+	ASSERT_OK(client_read_regions(&second));
+	ASSERT_OK(edu_start(&second));
+	EXPECT_EQ(0, map_ends(&stall, &map));
+	for (size_t i = 0; i < size; i += size - PAGE) {
+		snprintf(memory + i, 64, "at %zu", i);
+		ASSERT_OK(edu_from_memory(&second, IOVA + i, 0, 64));
+		ASSERT_OK(edu_to_memory(&second, IOVA + i + 128, 0, 64));
+		EXPECT_STREQ(memory + i, memory + i + 128);
+		ASSERT_OK(edu_from_memory(&first, IOVA + i, 0, 64));
+		ASSERT_OK(edu_to_memory(&first, IOVA + i + 256, 0, 64));
+		EXPECT_STREQ(memory + i, memory + i + 256);
+	}
+	EXPECT_EQ((long)(size / KIB), locked_kib());
+	EXPECT_EQ((long long)size, dma_unmap(first.container, 0, IOVA, size));
+	client_close(&second);
+	client_close(&first);
+	stall_close(&stall);
 }
 
 /* ---- another process that stands still ---- */

@@ -76,6 +76,29 @@ TEST_F(vaddr, back_and_again)
 	EXPECT_EQ(KIBS(3 * SIZE), locked_kib());
 }
 
+/* Of version 1 as well. */
+TEST(vaddr_of_version_1)
+{
+	char *memory = memory_new(SIZE);
+	struct client c;
+
+	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1_IOMMU))
+		return;
+	ASSERT_OK(edu_start(&c));
+	ASSERT_OK(dma_map_rw(c.container, memory, IOVA, SIZE));
+	EXPECT_EQ(1, ioctl(c.container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR));
+	EXPECT_EQ((long long)SIZE, dma_unmap(c.container, UNMAP_VADDR | UNMAP_ALL, 0, 0));
+	snprintf(memory, BYTES, "works on");
+	ASSERT_OK(edu_from_memory(&c, IOVA, 0, BYTES));
+	ASSERT_OK(edu_to_memory(&c, IOVA + PAGE, 0, BYTES));
+	EXPECT_STREQ("works on", memory + PAGE);
+	EXPECT_ERRNO(EINVAL, dma_map(c.container, MAP_VADDR, memory, IOVA, PAGE));
+	EXPECT_OK(dma_map(c.container, MAP_VADDR, memory, IOVA, SIZE));
+	EXPECT_EQ(KIBS(SIZE), locked_kib());
+	EXPECT_EQ((long long)SIZE, dma_unmap(c.container, 0, IOVA, SIZE));
+	client_close(&c);
+}
+
 /* Nothing there: success, size 0; a mapping that would be cut: EINVAL. */
 TEST_F(vaddr, ranges)
 {
@@ -218,9 +241,7 @@ TEST_F(vaddr, other_process)
 	ASSERT_OK(fd_send(sockets[0], self->file, 0));
 	if (recv(sockets[0], &byte, 1, 0) == 1) {
 		/* It is theirs now; what they have not is still ours. */
-		for (int tries = 0; tries < 1000 && locked_kib() != KIBS(2 * SIZE); tries++)
-			usleep(10000);
-		EXPECT_EQ(KIBS(2 * SIZE), locked_kib());
+		EXPECT_TRUE(locked_becomes(KIBS(2 * SIZE)));
 		EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
 		EXPECT_EQ(KIBS(2 * SIZE), locked_kib());
 		send(sockets[0], "z", 1, 0);
@@ -243,7 +264,8 @@ TEST_F(vaddr, new_owner_exits)
 		_exit(dma_map(self->fd, MAP_VADDR, self->memory, IOVA, SIZE) ? errno : 0);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(KIBS(2 * SIZE), locked_kib());
+	/* It waited for none of our page faults, so our count may have followed a little later. */
+	EXPECT_TRUE(locked_becomes(KIBS(2 * SIZE)));
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, UNMAP_VADDR, IOVA, SIZE));
 	EXPECT_OK(dma_map(self->fd, MAP_VADDR, self->memory, IOVA, SIZE));
 	EXPECT_EQ(KIBS(3 * SIZE), locked_kib());
