@@ -19,7 +19,10 @@
 
 /* ---- finding the ROM ---- */
 
-/* The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile. */
+/*
+ * The ROM may share its decoder with a BAR: nobody of ours touches the device meanwhile, nor does a
+ * user, whose next access to a page of a BAR waits for the lock.
+ */
 static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command)
 {
 	const struct resource *res = &vpci->pdev->resource[PCI_ROM_RESOURCE];
@@ -28,6 +31,7 @@ static void __iomem *rom_map(struct vfio_pci_device *vpci, u16 *command)
 	if (READ_ONCE(vpci->frozen))
 		return NULL;
 	*command = vfio_pci_decode_begin(vpci);
+	vfio_pci_zap(vpci);
 	if (!vpci->asleep && !vpci->frozen && vpci->pdev->current_state == PCI_D0 &&
 	    !pci_enable_rom(vpci->pdev)) {
 		io = ioremap(res->start, resource_size(res));

@@ -30,6 +30,19 @@ static int device_prepare_reset(struct vfio_pci_device *vpci)
 	return 0;
 }
 
+/* Does it need one still? */
+static bool device_reset_after_use(struct vfio_pci_device *vpci)
+{
+	int ret;
+
+	if (!vpci->can_reset)
+		return true;
+	ret = vfio_pci_reset_function(vpci);
+	if (ret && ret != -ENODEV)
+		dev_notice_ratelimited(&vpci->pdev->dev, "not reset after use: error %d\n", ret);
+	return ret;
+}
+
 /* Not while somebody resets the function, who keeps its state in the same place. */
 static int device_save_state(struct vfio_pci_device *vpci)
 {
@@ -74,7 +87,9 @@ static int device_open(struct vfio_device *device)
 	int ret;
 
 	/* Before the time that a reset takes: the token that its user knows holds from here on. */
-	vfio_pci_sriov_open(vpci);
+	ret = vfio_pci_sriov_open(vpci);
+	if (ret)
+		return ret;
 	ret = vfio_pci_power_open(vpci);
 	if (ret)
 		goto err_sriov;
@@ -128,7 +143,7 @@ static void device_close(struct vfio_device *device)
 
 	/* The line stays quiet until a reset, or the next driver, has taken away its reason. */
 	vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);
-	vpci->needs_reset = !vpci->can_reset || vfio_pci_reset_function(vpci);
+	vpci->needs_reset = device_reset_after_use(vpci);
 	device_restore_state(vpci);
 	if (vpci->needs_reset)
 		vfio_pci_command_update(vpci, 0, PCI_COMMAND_INTX_DISABLE);

@@ -11,6 +11,10 @@
  *   entries of the IOMMU's remapping table, that may never be used.
  * - MSI: as many as were asked for when it was enabled, because its vectors are one block.
  *
+ * All vectors of MSI have one message in the device, which the kernel makes 0 when the first of them
+ * loses its handler: what the others send meanwhile would be lost, and written to the user's memory
+ * at 0. So the first of several keeps its handler, without an eventfd, as long as MSI is on.
+ *
  * A vector's handler needs no lock: its eventfd is exchanged behind synchronize_irq(). Each vector
  * with an eventfd is offered as a producer to KVM, which may have the hardware deliver it straight
  * into a guest; if that fails, interrupts take the long way.
@@ -40,10 +44,10 @@
 #include "trace.h"
 
 /**
- * struct msi_vector - a vector with an eventfd
+ * struct msi_vector - a vector with a handler
  * @vpci: the device
  * @index: in the table
- * @eventfd: signalled by the handler
+ * @eventfd: signalled by the handler; NULL: a first vector of MSI that lost its eventfd
  * @producer: for KVM
  * @paired: @producer is registered
  * @irq: its number
@@ -62,9 +66,13 @@ struct msi_vector {
 /* While there is a vector its kind is set up. */
 static void vector_fire(struct msi_vector *vector)
 {
+	struct eventfd_ctx *eventfd = READ_ONCE(vector->eventfd);
+
+	if (!eventfd)
+		return;
 	if (trace_irq_fire_enabled())
 		trace_irq_fire(vector->vpci, vector->vpci->irq_index, vector->index);
-	eventfd_signal(READ_ONCE(vector->eventfd));
+	eventfd_signal(eventfd);
 }
 
 static irqreturn_t msi_handler(int irq, void *data)
@@ -125,8 +133,11 @@ void vfio_pci_msi_open(struct vfio_pci_device *vpci)
 
 static void vector_pair(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {
-	int ret = irq_bypass_register_producer(&vector->producer, vector->eventfd, vector->irq);
+	int ret;
 
+	if (!vector->eventfd)
+		return;
+	ret = irq_bypass_register_producer(&vector->producer, vector->eventfd, vector->irq);
 	vector->paired = !ret;
 	if (ret)
 		dev_dbg(&vpci->pdev->dev, "%s cannot bypass the host: %d\n", vector->name, ret);
@@ -162,31 +173,13 @@ static int vector_start(struct vfio_pci_device *vpci, struct msi_vector *vector)
 	return ret;
 }
 
-/*
- * All vectors of MSI have one message in the device, and the kernel makes it 0 when the first of
- * them loses its handler: the others would be lost, and the device would write to the user's memory
- * at 0. A few accesses to config space later it is back. (The message of one vector alone stays 0:
- * without remapping the old one may name a vector of the processor that is another's by then.)
- */
-static void handler_free(const struct vfio_pci_device *vpci, struct msi_vector *vector)
-{
-	bool shared = !vpci->msi.msix && vpci->msi.nr_vectors > 1 && !vector->index;
-	struct msi_msg message;
-
-	if (shared)
-		get_cached_msi_msg(vector->irq, &message);
-	free_irq(vector->irq, vector);
-	if (shared)
-		pci_write_msi_msg(vector->irq, &message);
-}
-
 static void vector_stop(struct vfio_pci_device *vpci, struct msi_vector *vector)
 {
 	u16 command;
 
 	vector_unpair(vector);
 	command = vfio_pci_decode_begin(vpci);
-	handler_free(vpci, vector);
+	free_irq(vector->irq, vector);
 	vfio_pci_decode_end(vpci, command);
 }
 
@@ -269,8 +262,15 @@ static void vector_remove(struct vfio_pci_device *vpci, unsigned int index)
 		return;
 	vector_stop(vpci, vector);
 	number_put(vpci, index, vector->irq);
-	eventfd_ctx_put(vector->eventfd);
+	if (vector->eventfd)
+		eventfd_ctx_put(vector->eventfd);
 	vector_free(vector);
+}
+
+/* Do others need the vector's handler? */
+static bool vector_is_shared(const struct vfio_pci_device *vpci, unsigned int index)
+{
+	return !vpci->msi.msix && vpci->msi.nr_vectors > 1 && !index;
 }
 
 /* Does the device still have the message that belongs to the vector? */
@@ -304,7 +304,8 @@ static void vector_exchange(struct vfio_pci_device *vpci, struct msi_vector *vec
 	vector_unpair(vector);
 	WRITE_ONCE(vector->eventfd, eventfd);
 	synchronize_irq(vector->irq);
-	eventfd_ctx_put(old);
+	if (old)
+		eventfd_ctx_put(old);
 	vector_pair(vpci, vector);
 }
 
@@ -328,11 +329,11 @@ int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 
 	lockdep_assert_held(&vpci->irq_lock);
 
-	if (!eventfd) {
+	vector = xa_load(&vpci->msi.vectors, index);
+	if (!eventfd && !(vector && vector_is_shared(vpci, index))) {
 		vector_remove(vpci, index);
 		return 0;
 	}
-	vector = xa_load(&vpci->msi.vectors, index);
 	if (vector && !vector_is_lost(vpci, vector)) {
 		vector_exchange(vpci, vector, eventfd);
 		return 0;
@@ -397,7 +398,7 @@ void vfio_pci_msi_show(struct vfio_pci_device *vpci, struct seq_file *seq)
 		bool masked = test_bit(index, msi->masked);
 
 		vector = xa_load(&msi->vectors, index);
-		if (vector)
+		if (vector && vector->eventfd)
 			seq_printf(seq, "vector %u irq %d masked %d bypass-offered %d\n", index,
 				   vector->irq, masked, vector->paired);
 		else if (masked)

@@ -170,7 +170,8 @@ struct vfio_pci_msi {
  * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
  * @node: of a PF: in the list of PFs; of a VF: in @vfs of its PF; pfs_lock
  * @vfs: of a PF: its VFs that are ours; pfs_lock
- * @token: of a PF: whoever opens one of its VFs says it; pfs_lock
+ * @token: of a PF: whoever opens one of its VFs says it; of a VF: the last that let somebody in;
+ *	pfs_lock
  * @nr_open: of a PF: how many of its VFs are open; pfs_lock
  * @on: of a PF: it has VFs, or is about to; memory_lock, written, under device_lock
  * @pf: of a VF: its PF if that is ours, which it then is as long as the VF is; set at probe
@@ -370,7 +371,7 @@ void vfio_pci_sriov_probe(struct vfio_pci_device *vpci);
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci);
 int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs);
 int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options);
-void vfio_pci_sriov_open(struct vfio_pci_device *vpci);
+int vfio_pci_sriov_open(struct vfio_pci_device *vpci);
 void vfio_pci_sriov_close(struct vfio_pci_device *vpci);
 bool vfio_pci_sriov_is_pf(struct vfio_device *device);
 int vfio_pci_sriov_set_token(struct vfio_device *device, u32 op, void *data);

@@ -343,13 +343,17 @@ void vfio_pci_reset_set(struct vfio_pci_device *vpci)
 {
 	struct vfio_device_set *set = vpci->vdev.set;
 	struct hot_reset hot = { .set = set };
+	int ret;
 
 	if (vfio_device_set_open_count(set) || !set_needs_reset(set) ||
 	    vfio_pci_is_pulled(vpci))
 		return;
 	if (hot_reset_probe(&hot, vpci->pdev) || hot_reset_walk(&hot, hot_reset_check))
 		return;
-	set_reset(vpci);
+	ret = set_reset(vpci);
+	if (ret)
+		dev_notice_ratelimited(&vpci->pdev->dev, "its set is not reset after use: error %d\n",
+				       ret);
 }
 
 /* ---- ioctls ---- */

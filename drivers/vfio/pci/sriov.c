@@ -233,10 +233,16 @@ static int token_check(struct vfio_pci_device *vpci, const struct vfio_pci_devic
 /* May somebody who knows @token, or none if that is NULL, open the device? */
 static int token_admit(struct vfio_pci_device *vpci, const uuid_t *token)
 {
+	int ret;
+
 	lockdep_assert_held(&pfs_lock);
 
-	if (vpci->sriov.pf)
-		return token_check(vpci, vpci->sriov.pf, token);
+	if (vpci->sriov.pf) {
+		ret = token_check(vpci, vpci->sriov.pf, token);
+		if (!ret)
+			vpci->sriov.token = *token;
+		return ret;
+	}
 	if (vpci->pdev->is_physfn && vpci->sriov.nr_open)
 		return token_check(vpci, vpci, token);
 	if (!token)
@@ -276,24 +282,28 @@ int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options)
 	return ret;
 }
 
-static void sriov_count_open(struct vfio_pci_device *vpci, int change)
-{
-	if (!vpci->sriov.pf)
-		return;
-	mutex_lock(&pfs_lock);
-	vpci->sriov.pf->sriov.nr_open += change;
-	mutex_unlock(&pfs_lock);
-}
-
 /**
  * vfio_pci_sriov_open - a VF is opened: its PF's token holds
  * @vpci: the device
  *
+ * Since its user was let in, somebody may have given the PF another one.
+ *
  * Context: process context; takes pfs_lock.
+ * Return: 0, or -EACCES if the user was let in by a token that is not the PF's any more.
  */
-void vfio_pci_sriov_open(struct vfio_pci_device *vpci)
+int vfio_pci_sriov_open(struct vfio_pci_device *vpci)
 {
-	sriov_count_open(vpci, 1);
+	struct vfio_pci_device *pf = vpci->sriov.pf;
+	int ret;
+
+	if (!pf)
+		return 0;
+	mutex_lock(&pfs_lock);
+	ret = token_check(vpci, pf, &vpci->sriov.token);
+	if (!ret)
+		pf->sriov.nr_open++;
+	mutex_unlock(&pfs_lock);
+	return ret;
 }
 
 /**
@@ -304,7 +314,11 @@ void vfio_pci_sriov_open(struct vfio_pci_device *vpci)
  */
 void vfio_pci_sriov_close(struct vfio_pci_device *vpci)
 {
-	sriov_count_open(vpci, -1);
+	if (!vpci->sriov.pf)
+		return;
+	mutex_lock(&pfs_lock);
+	vpci->sriov.pf->sriov.nr_open--;
+	mutex_unlock(&pfs_lock);
 }
 
 /**

@@ -12,6 +12,7 @@
 #include "lib/check.h"
 
 #define CONFIG	VFIO_PCI_CONFIG_REGION_INDEX
+#define MASKS	"/sys/kernel/debug/vfio/%s/pci/config"
 
 /*
  * What is expected of the bits of a register; those in no mask are read-only: neither the view nor
@@ -118,10 +119,21 @@ static const struct capability extended[] = {
 	{ PCI_EXT_CAP_ID_LTR, 8, .rows = NULL },
 };
 
+/*
+ * What the driver says of each byte: bits that the client sees in a copy, bits that it may write.
+ * An emulated register may ignore, or take, more than is passed to it, which does not tell.
+ */
+struct masks {
+	bool known;
+	__u8 virt[4096];
+	__u8 write[4096];
+};
+
 FIXTURE(caps)
 {
 	struct client c;
 	int hardware;
+	struct masks masks;
 };
 
 FIXTURE_VARIANT(caps)
@@ -138,6 +150,36 @@ FIXTURE_VARIANT_ADD(caps, e1000) { .kind = E1000 };
 FIXTURE_VARIANT_ADD(caps, testdev) { .kind = TESTDEV };
 FIXTURE_VARIANT_ADD(caps, ivshmem) { .kind = IVSHMEM };
 FIXTURE_VARIANT_ADD(caps, vga) { .kind = VGA };
+FIXTURE_VARIANT_ADD(caps, xhci) { .kind = XHCI };
+
+/* The driver's own words; whole dwords, or bytes of those that have several owners. */
+static int masks_read(const struct pci_func *func, struct masks *masks)
+{
+	unsigned int first, last, virt, write;
+	char path[128], line[256], digits[16];
+	FILE *file;
+
+	memset(masks, 0, sizeof(*masks));
+	snprintf(path, sizeof(path), MASKS, func->bdf);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%x-%x %*s virtual %15s %*s writable %x", &first, &last, digits,
+			   &write) != 4 || last >= sizeof(masks->virt))
+			break;
+		virt = strtoul(digits, NULL, 16);
+		for (unsigned int at = first; at <= last; at++) {
+			unsigned int shift = strlen(digits) == 8 ? 8 * ((at - first) % 4) : 0;
+
+			masks->virt[at] = virt >> shift;
+			masks->write[at] = write >> shift;
+			masks->known = true;
+		}
+	}
+	fclose(file);
+	return 0;
+}
 
 FIXTURE_SETUP(caps)
 {
@@ -149,6 +191,8 @@ FIXTURE_SETUP(caps)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", self->c.func.bdf);
 	self->hardware = open(path, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, self->hardware);
+	masks_read(&self->c.func, &self->masks);
+	EXPECT_TRUE(self->masks.known);
 }
 
 FIXTURE_TEARDOWN(caps)
@@ -209,16 +253,30 @@ static void check_byte(struct __test_metadata *_metadata, const struct client *c
 	config_write(c, at, 1, old);
 }
 
-static void check_capability(struct __test_metadata *_metadata, const struct client *c,
-			     int hardware, __u32 at, const struct capability *cap, __u32 length,
-			     __u32 head)
+/* The same by the driver's masks: of bits that no rule of their own has, what may be passed on. */
+static void check_masks(struct __test_metadata *_metadata, const struct masks *masks, __u32 at,
+			const struct expected *want)
+{
+	__u8 plain = ~(want->alone | want->view);
+	__u8 passed = masks->write[at] & ~masks->virt[at];
+
+	EXPECT_EQ(want->pass & plain, passed & plain)
+		TH_LOG("0x%03x: these bits are passed on", at);
+	EXPECT_EQ(want->copy & plain, masks->write[at] & masks->virt[at] & plain)
+		TH_LOG("0x%03x: these bits are the client's own", at);
+}
+
+static void check_capability(struct __test_metadata *_metadata,
+			     const FIXTURE_DATA(caps) * self, __u32 at,
+			     const struct capability *cap, __u32 length, __u32 head)
 {
 	for (__u32 offset = 0; offset < length; offset++) {
 		struct expected want = expected_byte(cap, offset);
 
 		if (offset < head)
 			want = (struct expected) { .width = 1 };
-		check_byte(_metadata, c, hardware, at + offset, &want);
+		check_byte(_metadata, &self->c, self->hardware, at + offset, &want);
+		check_masks(_metadata, &self->masks, at + offset, &want);
 	}
 }
 
@@ -230,15 +288,14 @@ static const struct capability *find(const struct capability *table, size_t coun
 	return NULL;
 }
 
-static void check_msi(struct __test_metadata *_metadata, const struct client *c, int hardware,
-		      __u32 at)
+static void check_msi(struct __test_metadata *_metadata, const FIXTURE_DATA(caps) * self, __u32 at)
 {
-	__u16 flags = config_read(c, at + PCI_MSI_FLAGS, 2);
+	__u16 flags = config_read(&self->c, at + PCI_MSI_FLAGS, 2);
 	bool wide = flags & PCI_MSI_FLAGS_64BIT, maskable = flags & PCI_MSI_FLAGS_MASKBIT;
 	const struct capability cap = { .rows = wide ? msi_64_rows : msi_32_rows };
 	__u32 length = 10 + (wide ? 4 : 0) + (maskable ? 10 : 0);
 
-	check_capability(_metadata, c, hardware, at, &cap, length, 2);
+	check_capability(_metadata, self, at, &cap, length, 2);
 }
 
 /* PCI Express has its second half since version 2; integrated endpoints have no link. */
@@ -258,7 +315,7 @@ static __u32 length_of(const struct client *c, __u32 at, const struct capability
 
 TEST_F(caps, header)
 {
-	check_capability(_metadata, &self->c, self->hardware, 0, &header, header.length, 0);
+	check_capability(_metadata, self, 0, &header, header.length, 0);
 }
 
 TEST_F(caps, standard)
@@ -271,13 +328,12 @@ TEST_F(caps, standard)
 
 		TH_LOG("capability 0x%02x at 0x%02x", id, at);
 		if (id == PCI_CAP_ID_MSI) {
-			check_msi(_metadata, &self->c, self->hardware, at);
+			check_msi(_metadata, self, at);
 			continue;
 		}
 		ASSERT_NE(NULL, cap)
 			TH_LOG("nothing is expected of capability 0x%02x", id);
-		check_capability(_metadata, &self->c, self->hardware, at, cap,
-				 length_of(&self->c, at, cap), 2);
+		check_capability(_metadata, self, at, cap, length_of(&self->c, at, cap), 2);
 	}
 }
 
@@ -297,7 +353,7 @@ TEST_F(caps, extended)
 		cap = find(extended, ARRAY_SIZE(extended), PCI_EXT_CAP_ID(head));
 		ASSERT_NE(NULL, cap)
 			TH_LOG("nothing is expected of it");
-		check_capability(_metadata, &self->c, self->hardware, at, cap, cap->length, 4);
+		check_capability(_metadata, self, at, cap, cap->length, 4);
 	}
 }
 
@@ -396,7 +452,7 @@ TEST_F(caps, gaps)
 int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = {
-		EDU, NVME, E1000E, E1000, TESTDEV, IVSHMEM, VGA,
+		EDU, NVME, E1000E, E1000, TESTDEV, IVSHMEM, VGA, XHCI,
 	};
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));

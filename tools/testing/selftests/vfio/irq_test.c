@@ -762,6 +762,29 @@ TEST_F(e1000e, table_while_memory_is_off)
 		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));
 }
 
+/*
+ * Whoever resets a function turns its decoding off before, as Linux does: vectors outlive that, both
+ * ways there are.
+ */
+TEST_F(e1000e, table_over_reset)
+{
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	for (int way = 0; way < 2; way++) {
+		ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));
+		if (way)
+			ASSERT_OK(pci_reset(&self->c.func));
+		else
+			ASSERT_OK(ioctl(self->c.device, VFIO_DEVICE_RESET));
+		ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+		ASSERT_OK(e1000e_start(&self->c));
+		for (int vector = 0; vector < VECTORS; vector++) {
+			EXPECT_TRUE(vector_arrives(&self->c, self->events, vector))
+				TH_LOG("way %d, vector %d", way, vector);
+		}
+		ASSERT_OK(e1000e_stop(&self->c));
+	}
+}
+
 /* A reset that the kernel does not see takes the messages; setting the eventfd anew restores it. */
 TEST_F(e1000e, table_restored)
 {
@@ -883,6 +906,42 @@ TEST_F_TIMEOUT(edu, msi_soak, 7200)
 		got = any_event(events);
 		arrived += got;
 		ASSERT_OK(edu_lower(&self->c));
+	}
+	ASSERT_EQ(0, changer_stop(&ch));
+	EXPECT_EQ(0, ch.error);
+	EXPECT_EQ(raised, arrived);
+	TH_LOG("%ld raised, %ld arrived, %ld changes", raised, arrived, ch.changes);
+}
+
+/* One message of MSI is sent while the eventfds of the others come and go. */
+static void *change_others_until_stopped(void *data)
+{
+	struct changer *ch = data;
+	__s32 nothing[3] = { -1, -1, -1 };
+
+	for (unsigned int i = 0; !__atomic_load_n(&ch->stop, __ATOMIC_RELAXED); i++) {
+		if (irq_events(ch->c->device, MSI, 0, 1, i % 2 ? ch->events : nothing) ||
+		    irq_events(ch->c->device, MSI, 2, 2, i % 4 / 2 ? ch->events + 2 : nothing))
+			ch->error = errno;
+		ch->changes++;
+	}
+	return NULL;
+}
+
+/* Exactly one event for each. */
+TEST_F_TIMEOUT(xhci, message_soak, 7200)
+{
+	struct changer ch = { .c = &self->c, .events = self->events, .index = MSI };
+	double until = seconds_now() + soak_seconds() / 2;
+	long raised = 0, arrived = 0, got = 1;
+
+	ASSERT_OK(irq_events(self->c.device, MSI, 0, 4, self->events));
+	ASSERT_EQ(0, pthread_create(&ch.thread, NULL, change_others_until_stopped, &ch));
+	while (soak_goes_on(raised, until) && got) {
+		ASSERT_OK(xhci_raise(&self->c, 1));
+		raised++;
+		got = event_wait(self->events[1], PATIENCE_MS);
+		arrived += got;
 	}
 	ASSERT_EQ(0, changer_stop(&ch));
 	EXPECT_EQ(0, ch.error);
