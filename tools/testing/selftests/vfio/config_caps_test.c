@@ -21,6 +21,7 @@
  * @pass: the client sees what the hardware made of the write
  * @alone: does more than keep a value: other tests write it, here it is written as it is
  * @view: the view changes by other rules; the hardware does not change
+ * @refused: could be the client's own, or passed on, but not in the state that the device is in
  */
 struct expected {
 	__u16 offset;
@@ -29,6 +30,7 @@ struct expected {
 	__u32 pass;
 	__u32 alone;
 	__u32 view;
+	__u32 refused;
 };
 
 struct capability {
@@ -62,7 +64,10 @@ static const struct expected pm_rows[] = {
 };
 
 /* Without an interrupt set up MSI can neither be enabled nor have several messages. */
+#define MSI_REFUSED	(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)
+
 static const struct expected msi_32_rows[] = {
+	{ PCI_MSI_FLAGS, 2, .refused = MSI_REFUSED },
 	{ PCI_MSI_ADDRESS_LO, 4, .copy = ~3U },
 	{ PCI_MSI_DATA_32, 2, .copy = 0xffff },
 	{ PCI_MSI_MASK_32, 4, .pass = ~0U },
@@ -71,6 +76,7 @@ static const struct expected msi_32_rows[] = {
 };
 
 static const struct expected msi_64_rows[] = {
+	{ PCI_MSI_FLAGS, 2, .refused = MSI_REFUSED },
 	{ PCI_MSI_ADDRESS_LO, 4, .copy = ~3U },
 	{ PCI_MSI_ADDRESS_HI, 4, .copy = ~0U },
 	{ PCI_MSI_DATA_64, 2, .copy = 0xffff },
@@ -90,10 +96,13 @@ static const struct expected exp_rows[] = {
 	{ }
 };
 
+/* All that have a name in PCI Express 6, up to TLP Translation Egress Blocked in bit 31 */
+#define AER_UNCORRECTABLE	0xfffff030U
+
 static const struct expected aer_rows[] = {
-	{ PCI_ERR_UNCOR_STATUS, 4, .pass = 0x07fff030 },
-	{ PCI_ERR_UNCOR_MASK, 4, .pass = 0x07fff030 },
-	{ PCI_ERR_UNCOR_SEVER, 4, .pass = 0x07fff030 },
+	{ PCI_ERR_UNCOR_STATUS, 4, .pass = AER_UNCORRECTABLE },
+	{ PCI_ERR_UNCOR_MASK, 4, .pass = AER_UNCORRECTABLE },
+	{ PCI_ERR_UNCOR_SEVER, 4, .pass = AER_UNCORRECTABLE },
 	{ PCI_ERR_COR_STATUS, 4, .pass = 0x0000f1c1 },
 	{ PCI_ERR_COR_MASK, 4, .pass = 0x0000f1c1 },
 	{ PCI_ERR_CAP, 4, .pass = PCI_ERR_CAP_ECRC_GENE | PCI_ERR_CAP_ECRC_CHKE },
@@ -226,6 +235,7 @@ static struct expected expected_byte(const struct capability *cap, __u32 offset)
 		byte.pass = row->pass >> shift & 0xff;
 		byte.alone = row->alone >> shift & 0xff;
 		byte.view = row->view >> shift & 0xff;
+		byte.refused = row->refused >> shift & 0xff;
 	}
 	return byte;
 }
@@ -257,7 +267,7 @@ static void check_byte(struct __test_metadata *_metadata, const struct client *c
 static void check_masks(struct __test_metadata *_metadata, const struct masks *masks, __u32 at,
 			const struct expected *want)
 {
-	__u8 plain = ~(want->alone | want->view);
+	__u8 plain = ~(want->alone | want->view | want->refused);
 	__u8 passed = masks->write[at] & ~masks->virt[at];
 
 	EXPECT_EQ(want->pass & plain, passed & plain)
