@@ -32,22 +32,30 @@ static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
 	struct pci_dev *pdev = vpci->pdev;
 	bool was_deep = is_deep(pdev->current_state);
 	bool deep = is_deep(state);
+	struct pci_saved_state *saved = NULL;
 	int ret;
 
 	/* The PCI core would say each time in the log that it does not answer. */
 	if (state != pdev->current_state &&
 	    (READ_ONCE(vpci->frozen) || !pci_device_is_present(pdev)))
 		return -EIO;
-	if (vpci->loses_state && deep && !was_deep)
+	if (vpci->loses_state && deep && !was_deep) {
 		pci_save_state(pdev);
+		saved = pci_store_saved_state(pdev);
+		/* It would not come back as what it was. */
+		if (!saved)
+			return -ENOMEM;
+	}
 
 	ret = pci_set_power_state(pdev, state);
-	if (ret || !vpci->loses_state)
+	if (ret || !vpci->loses_state) {
+		kfree(saved);
 		return ret;
+	}
 
-	if (deep && !was_deep) {
+	if (saved) {
 		kfree(vpci->pm_state);
-		vpci->pm_state = pci_store_saved_state(pdev);
+		vpci->pm_state = saved;
 	} else if (was_deep && !deep && vpci->pm_state) {
 		pci_load_and_free_saved_state(pdev, &vpci->pm_state);
 		pci_restore_state(pdev);
@@ -63,7 +71,7 @@ static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
  * @state: PCI_D0 … PCI_D3hot
  *
  * Context: process context, memory_lock held for writing.
- * Return: 0, -EBUSY if the function has VFs and is to leave D0, -EIO.
+ * Return: 0, -EBUSY if the function has VFs and is to leave D0, -ENOMEM if it is to, -EIO.
  */
 int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t state)
 {
@@ -81,7 +89,7 @@ int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t st
  * @state: PCI_D0 … PCI_D3hot
  *
  * Context: process context; takes memory_lock.
- * Return: 0, -EBUSY if the function has VFs and is to leave D0, -EIO.
+ * Return: as vfio_pci_set_power_state_locked().
  */
 int vfio_pci_set_power_state(struct vfio_pci_device *vpci, pci_power_t state)
 {

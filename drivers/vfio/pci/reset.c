@@ -591,15 +591,19 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 static pci_ers_result_t error_restore(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
+	struct pci_saved_state *state;
 
 	/* A neighbour asked for this; nobody has reset us. */
 	if (!vpci->recovering)
 		return PCI_ERS_RESULT_RECOVERED;
 	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
 		return PCI_ERS_RESULT_DISCONNECT;
-	if (vpci->error_state)
-		pci_load_saved_state(pdev, vpci->error_state);
-	pci_restore_state(pdev);
+	/* What the window was not to be had for, or memory, is as it was before the first open. */
+	state = vpci->error_state ?: vpci->saved_state;
+	if (state) {
+		pci_load_saved_state(pdev, state);
+		pci_restore_state(pdev);
+	}
 	vfio_pci_intx_sync(vpci);
 	vfio_pci_resume(vpci);
 	trace_reset(vpci, VFIO_PCI_RESET_RECOVERY, 0);

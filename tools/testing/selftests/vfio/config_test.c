@@ -246,6 +246,28 @@ TEST_F(config, memory_decode)
 	EXPECT_EQ(4, region_read(&self->c, 0, 0, &value, 4));
 }
 
+/*
+ * A reset that nobody told of, which takes the addresses of BARs, is mended before the function
+ * decodes again: at address 0 it would answer to what is others'.
+ */
+TEST_F(config, lost_bar)
+{
+	__u32 before, after;
+	int log = log_open();
+
+	if (!self->c.region[0].size || config_read(&self->c, PCI_BASE_ADDRESS_0, 4) &
+	    PCI_BASE_ADDRESS_SPACE_IO)
+		SKIP(return, "BAR 0 is no memory");
+	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_0, 4, &before));
+	ASSERT_OK(config_command(&self->c, 0, PCI_COMMAND_MEMORY));
+	ASSERT_OK(pci_config_write(&self->c.func, PCI_BASE_ADDRESS_0, 4, 0));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_0, 4, &after));
+	EXPECT_EQ(before, after);
+	EXPECT_TRUE(log_has(log, "BAR 0 was lost in a reset"));
+	close(log);
+}
+
 /* INTx disable is a bit that the client may set and read. */
 TEST_F(config, intx_disable)
 {

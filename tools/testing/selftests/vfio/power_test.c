@@ -115,11 +115,14 @@ static int feature(int device, __u32 flags, __s32 event)
 TEST_F(power, d3hot)
 {
 	__u16 command = config_read(&self->c, PCI_COMMAND, 2);
+	char state[16];
 	__u32 value;
 
 	for (int round = 0; round < 3; round++) {
 		EXPECT_TRUE(page_answers(self->sink, self->bar));
 		ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
+		ASSERT_OK(pci_get(&self->c.func, "power_state", state, sizeof(state)));
+		EXPECT_STREQ("D3hot", state);
 		EXPECT_EQ(D3HOT, power_state(&self->c, self->pm));
 		EXPECT_FALSE(page_answers(self->sink, self->bar));
 		EXPECT_ERRNO(EIO, region_read(&self->c, 0, 0, &value, 4));
@@ -128,6 +131,20 @@ TEST_F(power, d3hot)
 		EXPECT_EQ(D0, power_state(&self->c, self->pm));
 		EXPECT_TRUE(page_answers(self->sink, self->bar));
 		EXPECT_EQ(command, config_read(&self->c, PCI_COMMAND, 2));
+	}
+}
+
+/* A state that the function does not know is none that it goes to. */
+TEST_F(power, no_such_state)
+{
+	__u16 can = config_read(&self->c, self->pm + PCI_PM_PMC, 2);
+
+	for (__u16 state = 1; state <= 2; state++) {
+		if (can & (state == 1 ? PCI_PM_CAP_D1 : PCI_PM_CAP_D2))
+			continue;
+		config_write(&self->c, self->pm + PCI_PM_CTRL, 2, state);
+		EXPECT_EQ(D0, power_state(&self->c, self->pm));
+		EXPECT_TRUE(page_answers(self->sink, self->bar));
 	}
 }
 
