@@ -29,7 +29,7 @@
  *
  * Below all of these, with something inside: group->devices_lock (mutex), which guards a group's
  * list of devices. The match operation of devices runs under it, and vfio-pci's pfs_lock and
- * device->files_lock are taken inside. The request operation of VFs runs under pfs_lock.
+ * device->files_lock are taken inside.
  * viability.c's trying (mutex) only tries for device_lock.
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),

@@ -53,10 +53,12 @@ static void ask_meanwhile(struct work_struct *work)
 	struct vfio_device *device;
 
 	device = container_of(to_delayed_work(work), struct vfio_device, asking);
-	if (!READ_ONCE(device->open_count))
+	/* One is the registration; others may be about to open it. */
+	if (refcount_read(&device->users) <= 1)
 		return;
 	/* The first time that the log has is that of their turn. */
-	device->ops->request(device, ++device->asked);
+	if (READ_ONCE(device->open_count))
+		device->ops->request(device, ++device->asked);
 	schedule_delayed_work(&device->asking, VFIO_REQUEST_INTERVAL);
 }
 

@@ -3,7 +3,7 @@
  * Aliases: further regions that show a BAR and are mapped in another way.
  *
  * A client that wants a BAR mapped write-combining asks for an alias of its region, and gets the
- * index of a new one behind the fixed regions. What it does not ask for stays as it was. Only
+ * index of a new one behind those that the device has. What it does not ask for stays as it was. Only
  * prefetchable memory may be asked for: that is what the device says of memory whose writes may be
  * merged and whose reads change nothing.
  *
@@ -24,11 +24,12 @@
  */
 const struct vfio_pci_alias *vfio_pci_alias_at(const struct vfio_pci_device *vpci, u64 index)
 {
+	unsigned int first = VFIO_PCI_NUM_REGIONS + vfio_pci_igd_count(vpci);
 	unsigned int count = vfio_pci_alias_count(vpci);
 
-	if (index < VFIO_PCI_NUM_REGIONS || index - VFIO_PCI_NUM_REGIONS >= count)
+	if (index < first || index - first >= count)
 		return NULL;
-	return &vpci->aliases[array_index_nospec(index - VFIO_PCI_NUM_REGIONS, count)];
+	return &vpci->aliases[array_index_nospec(index - first, count)];
 }
 
 /**
@@ -55,18 +56,19 @@ static bool alias_allowed(const struct vfio_pci_device *vpci,
 /* Returns the region index of the alias, which is made if it is the first of its kind. */
 static u32 alias_get(struct vfio_pci_device *vpci, u32 bar, u32 flags)
 {
+	unsigned int first = VFIO_PCI_NUM_REGIONS + vfio_pci_igd_count(vpci);
 	unsigned int i;
 
 	lockdep_assert_held(&vpci->aliases_lock);
 
 	for (i = 0; i < vpci->nr_aliases; i++) {
 		if (vpci->aliases[i].bar == bar && vpci->aliases[i].flags == flags)
-			return VFIO_PCI_NUM_REGIONS + i;
+			return first + i;
 	}
 	vpci->aliases[i] = (struct vfio_pci_alias){ .bar = bar, .flags = flags };
 	/* Pairs with vfio_pci_alias_count(). */
 	smp_store_release(&vpci->nr_aliases, i + 1);
-	return VFIO_PCI_NUM_REGIONS + i;
+	return first + i;
 }
 
 /**

@@ -512,6 +512,26 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 }
 
 /**
+ * vfio_pci_config_own - let the user have a register of his own, which hardware does not see
+ * @vpci: the device, being opened; its config space is known
+ * @pos: of the dword
+ *
+ * Context: process context.
+ * Return: what the hardware has there, with which the user begins; all ones if it does not answer.
+ */
+u32 vfio_pci_config_own(struct vfio_pci_device *vpci, u16 pos)
+{
+	struct vfio_pci_config *config = &vpci->config;
+	u32 value = device_dword(vpci->pdev, pos);
+
+	vfio_pci_put_le32(config->shadow + pos, value);
+	memset(config->write + pos, 0xff, sizeof(value));
+	memset(config->virt + pos, 0xff, sizeof(value));
+	memset(config->owner + pos, VFIO_PCI_CONFIG_HEADER, sizeof(value));
+	return value;
+}
+
+/**
  * vfio_pci_config_close - undo vfio_pci_config_open()
  * @vpci: the device; nobody accesses its config space any more
  *

@@ -30,6 +30,12 @@ static int device_prepare_reset(struct vfio_pci_device *vpci)
 	return 0;
 }
 
+static void tell_not_reset(struct vfio_pci_device *vpci, int ret)
+{
+	if (ret && ret != -ENODEV)
+		dev_notice_ratelimited(&vpci->pdev->dev, "not reset after use: error %d\n", ret);
+}
+
 /* Does it need one still? */
 static bool device_reset_after_use(struct vfio_pci_device *vpci)
 {
@@ -38,8 +44,9 @@ static bool device_reset_after_use(struct vfio_pci_device *vpci)
 	if (!vpci->can_reset)
 		return true;
 	ret = vfio_pci_reset_function(vpci);
-	if (ret && ret != -ENODEV)
-		dev_notice_ratelimited(&vpci->pdev->dev, "not reset after use: error %d\n", ret);
+	/* Else device_returned() tries again. */
+	if (!READ_ONCE(vpci->leaving))
+		tell_not_reset(vpci, ret);
 	return ret;
 }
 
@@ -72,6 +79,11 @@ static int device_open_parts(struct vfio_pci_device *vpci)
 	ret = vfio_pci_config_open(vpci);
 	if (ret)
 		return ret;
+	ret = vfio_pci_igd_open(vpci);
+	if (ret) {
+		vfio_pci_config_close(vpci);
+		return ret;
+	}
 	vfio_pci_bars_open(vpci);
 
 	/* Look for the first time whether memory is decoded. */
@@ -139,6 +151,7 @@ static void device_close(struct vfio_device *device)
 	vfio_pci_ioeventfds_close(vpci);
 	vfio_pci_aliases_close(vpci);
 	vfio_pci_bars_close(vpci);
+	vfio_pci_igd_close(vpci);
 	vfio_pci_config_close(vpci);
 
 	/* The line stays quiet until a reset, or the next driver, has taken away its reason. */
@@ -322,7 +335,11 @@ static const struct region regions[VFIO_PCI_NUM_REGIONS] = {
 	},
 };
 
-/* Behind the fixed regions come those that the user asked for. */
+/* Behind the fixed regions come those of integrated graphics, and those that the user asked for. */
+static const struct region igd_region = {
+	.info = vfio_pci_igd_info, .clip = vfio_pci_igd_clip, .read = vfio_pci_igd_read,
+};
+
 static const struct region alias_region = {
 	.info = alias_info, .clip = alias_clip, .read = alias_read, .write = alias_write,
 };
@@ -331,6 +348,8 @@ static const struct region *region_at(struct vfio_pci_device *vpci, u64 index)
 {
 	if (index < ARRAY_SIZE(regions))
 		return &regions[array_index_nospec(index, ARRAY_SIZE(regions))];
+	if (index - ARRAY_SIZE(regions) < vfio_pci_igd_count(vpci))
+		return &igd_region;
 	return vfio_pci_alias_at(vpci, index) ? &alias_region : NULL;
 }
 
@@ -429,7 +448,8 @@ static long device_info(void *owner, struct vfio_call *call)
 	info->flags = VFIO_DEVICE_FLAGS_PCI;
 	if (vpci->can_reset)
 		info->flags |= VFIO_DEVICE_FLAGS_RESET;
-	info->num_regions = VFIO_PCI_NUM_REGIONS + vfio_pci_alias_count(vpci);
+	info->num_regions = VFIO_PCI_NUM_REGIONS + vfio_pci_igd_count(vpci) +
+			    vfio_pci_alias_count(vpci);
 	info->num_irqs = VFIO_PCI_NUM_IRQS;
 	ret = atomics_info(vpci, &call->caps);
 	if (call->caps.size)
@@ -624,7 +644,7 @@ static void device_returned(struct vfio_device *device)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(vpci->pdev))
-		pci_reset_function_locked(vpci->pdev);
+		tell_not_reset(vpci, pci_reset_function_locked(vpci->pdev));
 }
 
 const struct vfio_device_ops vfio_pci_device_ops = {

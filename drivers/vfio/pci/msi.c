@@ -375,6 +375,26 @@ void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool ma
 }
 
 /**
+ * vfio_pci_msi_count - how many vectors have an eventfd
+ * @vpci: the device
+ *
+ * Context: holds irq_lock.
+ * Return: their number.
+ */
+unsigned int vfio_pci_msi_count(struct vfio_pci_device *vpci)
+{
+	struct msi_vector *vector;
+	unsigned int count = 0;
+	unsigned long index;
+
+	lockdep_assert_held(&vpci->irq_lock);
+
+	xa_for_each(&vpci->msi.vectors, index, vector)
+		count += !!vector->eventfd;
+	return count;
+}
+
+/**
  * vfio_pci_msi_show - lines about the vectors
  * @vpci: the device; MSI or MSI-X is enabled
  * @seq: gets a line for each that has an eventfd or is masked
@@ -517,8 +537,10 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpci)
 
 	lockdep_assert_held(&vpci->irq_lock);
 
-	xa_for_each(&msi->vectors, index, vector)
+	/* The first of MSI is the last: until then the others' messages arrive. */
+	xa_for_each_start(&msi->vectors, index, vector, 1)
 		vector_remove(vpci, index);
+	vector_remove(vpci, 0);
 
 	command = vfio_pci_decode_begin(vpci);
 	pci_free_irq_vectors(vpci->pdev);

@@ -74,6 +74,24 @@ struct vfio_pci_bar {
 	struct resource *filler;
 };
 
+/**
+ * struct vfio_pci_igd - igd.c: what integrated graphics has besides; open state
+ * @opregion: what the firmware left in memory; NULL: nothing, and all else is not there either
+ * @opregion_size: bytes of it
+ * @vbt: its table of video settings, where that is apart
+ * @vbt_size: bytes of that; 0: it is not
+ * @host: the host bridge, referenced
+ * @lpc: the LPC bridge, referenced
+ */
+struct vfio_pci_igd {
+	void *opregion;
+	size_t opregion_size;
+	void *vbt;
+	size_t vbt_size;
+	struct pci_dev *host;
+	struct pci_dev *lpc;
+};
+
 /* Ways to map a BAR in which it may have an alias, VFIO_REGION_ALIAS_* */
 #define VFIO_PCI_ALIAS_KINDS	1
 
@@ -196,6 +214,7 @@ struct vfio_pci_sriov {
  * @memory_lock: memory.c; see above
  * @memory_on: memory.c: the BARs answer; written as the window closes, memory_lock
  * @bars: bar.c
+ * @igd: igd.c
  * @aliases_lock: guards additions to @aliases; a leaf
  * @aliases: alias.c: an entry is constant once it is counted
  * @nr_aliases: those that there are; only grows while the device is open
@@ -246,6 +265,7 @@ struct vfio_pci_device {
 	struct rw_semaphore memory_lock;
 	bool memory_on;
 	struct vfio_pci_bar bars[VFIO_PCI_NR_BARS];
+	struct vfio_pci_igd igd;
 	struct mutex aliases_lock;	/* the two below */
 	struct vfio_pci_alias aliases[VFIO_PCI_NR_BARS * VFIO_PCI_ALIAS_KINDS];
 	unsigned int nr_aliases;
@@ -350,6 +370,7 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpci);
 int vfio_pci_msi_set(struct vfio_pci_device *vpci, unsigned int index,
 		     struct eventfd_ctx *eventfd);
 void vfio_pci_msi_mask(struct vfio_pci_device *vpci, unsigned int index, bool mask);
+unsigned int vfio_pci_msi_count(struct vfio_pci_device *vpci);
 void vfio_pci_msi_show(struct vfio_pci_device *vpci, struct seq_file *seq);
 void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
 
@@ -390,6 +411,7 @@ long vfio_pci_hot_reset(void *owner, struct vfio_call *call);
 
 /* config.c */
 int vfio_pci_config_open(struct vfio_pci_device *vpci);
+u32 vfio_pci_config_own(struct vfio_pci_device *vpci, u16 pos);
 void vfio_pci_config_close(struct vfio_pci_device *vpci);
 ssize_t vfio_pci_config_clip(const struct vfio_pci_device *vpci, size_t count, u64 offset);
 int vfio_pci_config_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset);
@@ -423,6 +445,17 @@ static inline void vfio_pci_config_debug_exit(void) { }
 
 /* config_sysfs.c */
 extern const struct attribute_group *vfio_pci_config_groups[];
+
+/* igd.c */
+unsigned int vfio_pci_igd_count(const struct vfio_pci_device *vpci);
+int vfio_pci_igd_info(struct vfio_pci_device *vpci, struct vfio_region_info *info,
+		      struct vfio_info_caps *caps);
+ssize_t vfio_pci_igd_clip(const struct vfio_pci_device *vpci, unsigned int index, size_t count,
+			  u64 offset);
+int vfio_pci_igd_read(struct vfio_pci_device *vpci, unsigned int index, u8 *buf, size_t count,
+		      u64 offset);
+int vfio_pci_igd_open(struct vfio_pci_device *vpci);
+void vfio_pci_igd_close(struct vfio_pci_device *vpci);
 
 /* alias.c */
 const struct vfio_pci_alias *vfio_pci_alias_at(const struct vfio_pci_device *vpci, u64 index);

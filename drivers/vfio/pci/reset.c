@@ -351,7 +351,8 @@ void vfio_pci_reset_set(struct vfio_pci_device *vpci)
 	if (hot_reset_probe(&hot, vpci->pdev) || hot_reset_walk(&hot, hot_reset_check))
 		return;
 	ret = set_reset(vpci);
-	if (ret)
+	/* Whoever unbinds one of them resets that himself. */
+	if (ret && !set_is_leaving(set))
 		dev_notice_ratelimited(&vpci->pdev->dev, "its set is not reset after use: error %d\n",
 				       ret);
 }
@@ -560,7 +561,7 @@ static void error_freeze(struct vfio_pci_device *vpci)
 	vfio_pci_intx_hold(vpci);
 	if (pci_device_is_present(pdev))
 		pci_save_state(pdev);
-	else
+	else if (vpci->saved_state)
 		pci_load_saved_state(pdev, vpci->saved_state);
 	/* Resets by the host, who does not know of us, keep their state in the same place. */
 	kfree(vpci->error_state);
@@ -598,12 +599,14 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 		return PCI_ERS_RESULT_RECOVERED;
 	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
 		return PCI_ERS_RESULT_DISCONNECT;
-	/* What the window was not to be had for, or memory, is as it was before the first open. */
+	/*
+	 * Without a window, or memory, nothing was kept: then it is as it was before the first
+	 * open, and where nobody has it open, as the PCI core kept it.
+	 */
 	state = vpci->error_state ?: vpci->saved_state;
-	if (state) {
+	if (state)
 		pci_load_saved_state(pdev, state);
-		pci_restore_state(pdev);
-	}
+	pci_restore_state(pdev);
 	vfio_pci_intx_sync(vpci);
 	vfio_pci_resume(vpci);
 	trace_reset(vpci, VFIO_PCI_RESET_RECOVERY, 0);
@@ -676,7 +679,7 @@ void vfio_pci_errors_disown(struct vfio_pci_device *vpci)
 {
 	lockdep_assert_held_write(&vpci->memory_lock);
 
-	if (!vpci->error_state)
+	if (!vpci->error_state && !vpci->frozen)
 		return;
 	kfree(vpci->error_state);
 	pci_load_saved_state(vpci->pdev, vpci->saved_state);

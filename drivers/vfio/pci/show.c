@@ -24,17 +24,7 @@ static const char *irq_name(const struct vfio_pci_device *vpci)
 
 static unsigned int vectors_in_use(struct vfio_pci_device *vpci)
 {
-	unsigned int count = 0;
-	unsigned long index;
-	void *vector;
-
-	lockdep_assert_held(&vpci->irq_lock);
-
-	if (vpci->irq_index == VFIO_PCI_INTX_IRQ_INDEX)
-		return 1;
-	xa_for_each(&vpci->msi.vectors, index, vector)
-		count++;
-	return count;
+	return vpci->irq_index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : vfio_pci_msi_count(vpci);
 }
 
 /**

@@ -286,7 +286,8 @@ int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options)
  * vfio_pci_sriov_open - a VF is opened: its PF's token holds
  * @vpci: the device
  *
- * Since its user was let in, somebody may have given the PF another one.
+ * Since its user was let in, somebody may have given the PF another one. For the first open only:
+ * whoever shares a VF shares what he knows.
  *
  * Context: process context; takes pfs_lock.
  * Return: 0, or -EACCES if the user was let in by a token that is not the PF's any more.

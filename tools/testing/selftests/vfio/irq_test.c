@@ -763,8 +763,8 @@ TEST_F(e1000e, table_while_memory_is_off)
 }
 
 /*
- * Whoever resets a function turns its decoding off before, as Linux does: vectors outlive that, both
- * ways there are.
+ * Whoever resets a function turns its decoding off before, as Linux does: vectors outlive that,
+ * both ways there are.
  */
 TEST_F(e1000e, table_over_reset)
 {

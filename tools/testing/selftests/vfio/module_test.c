@@ -230,10 +230,12 @@ TEST_F(modules, aliases)
 {
 	EXPECT_EQ(0, system("modinfo -F alias vfio | grep -qx char-major-10-196"));
 	EXPECT_EQ(0, system("modinfo -F alias vfio | grep -qx devname:vfio/vfio"));
+	/* By which libvirt and others find the driver for a device. */
+	EXPECT_EQ(0, system("modinfo -F alias vfio-pci | grep -q '^vfio_pci:v'"));
 	EXPECT_EQ(0, system("modinfo -F softdep vfio | grep -qw vfio_iommu_type1"));
 }
 
-/* Parameters of the kernel's modules, and of ours: who may see and change them, and what they are. */
+/* Parameters, the kernel's and ours: who may see and change them, and what they are. */
 TEST_F(modules, parameters)
 {
 	static const struct {

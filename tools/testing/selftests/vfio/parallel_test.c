@@ -291,7 +291,7 @@ TEST(group_joins_meanwhile)
 	ASSERT_OK(edu_start(&first));
 	ASSERT_OK(stall_open(&stall, size));
 	memory = stall.at;
-	/* The zero page again and again: a run for each page, of which many are mapped at once. */
+	/* Of which some is mapped before the last page is reached, if it is in many pieces. */
 	ASSERT_EQ(0, stall_fill(&stall, size - PAGE));
 	for (size_t i = 0; i < size - PAGE; i += PAGE)
 		memory[i] = 1;

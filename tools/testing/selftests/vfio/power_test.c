@@ -139,6 +139,8 @@ TEST_F(power, no_such_state)
 {
 	__u16 can = config_read(&self->c, self->pm + PCI_PM_PMC, 2);
 
+	if ((can & PCI_PM_CAP_D1) && (can & PCI_PM_CAP_D2))
+		SKIP(return, "the function knows them all");
 	for (__u16 state = 1; state <= 2; state++) {
 		if (can & (state == 1 ? PCI_PM_CAP_D1 : PCI_PM_CAP_D2))
 			continue;

@@ -323,10 +323,15 @@ TEST_F(owner, memory_is_left_alone)
 TEST_F(owner, is_asked)
 {
 	__s32 fd = event_new();
+	int log = log_open();
 
 	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd));
 	ASSERT_OK(take_back(&self->c.func));
 	EXPECT_EQ(1, event_wait(fd, QUIET_MS));
+	/* In the words that administrators look for. */
+	EXPECT_TRUE(log_has(log, "Relaying device request to user (#0)"));
+	EXPECT_FALSE(log_has(log, "No device request channel registered"));
+	close(log);
 	close(fd);
 }
 
@@ -368,6 +373,7 @@ TEST_F(owner, is_named)
 	ASSERT_OK(take_back(&self->c.func));
 	EXPECT_TRUE(log_names_us(log, &self->c.func, "wanted back from"));
 	EXPECT_TRUE(log_names_us(log, &self->c.func, "taken back from"));
+	EXPECT_TRUE(log_has(log, "No device request channel registered, blocked until released"));
 	close(log);
 }
 
@@ -389,6 +395,7 @@ TEST_F(owner, signal_to_the_unbind)
 	EXPECT_EQ(0, kill(pid, SIGINT));
 	EXPECT_EQ(124, child_end(pid, QUIET_MS));
 	EXPECT_TRUE(log_names_us(log, &self->c.func, "waits for its holder"));
+	EXPECT_TRUE(log_has(log, "Device is currently in use, task "));
 	EXPECT_FALSE(is_dead(self->c.device));
 	EXPECT_OK(revoke_after(&self->c.func, 0));
 	EXPECT_EQ(128 + SIGINT, child_end(pid, PATIENCE_MS));

@@ -261,7 +261,8 @@ TEST_F(uapi, backend_extensions)
 /* SET_CONTAINER takes a container's fd: EBADF for none, EBADFD for another kind (6.1: EINVAL). */
 TEST_F(uapi, wrong_fds)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), event = event_new();
+	struct client other;
 
 	fd_close(&self->c.device);
 	ASSERT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
@@ -270,6 +271,10 @@ TEST_F(uapi, wrong_fds)
 	EXPECT_ERRNO(EBADF, group_set_container(self->c.group, 1000));
 	EXPECT_ERRNO(EBADFD, group_set_container(self->c.group, null));
 	EXPECT_ERRNO(EBADFD, group_set_container(self->c.group, self->c.group));
+	EXPECT_ERRNO(EBADFD, group_set_container(self->c.group, event));
+	if (!client_open(&other, EDU, 1, VFIO_TYPE1v2_IOMMU))
+		EXPECT_ERRNO(EBADFD, group_set_container(self->c.group, other.device));
+	client_close(&other);
 	EXPECT_OK(group_set_container(self->c.group, self->c.container));
 }
 
