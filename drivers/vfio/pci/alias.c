@@ -3,7 +3,7 @@
  * Aliases: further regions that show a BAR and are mapped in another way.
  *
  * A client that wants a BAR mapped write-combining asks for an alias of its region, and gets the
- * index of a new one behind those that the device has. What it does not ask for stays as it was. Only
+ * index of a new one behind those that the device has. Else everything stays as it was. Only
  * prefetchable memory may be asked for: that is what the device says of memory whose writes may be
  * merged and whose reads change nothing.
  *

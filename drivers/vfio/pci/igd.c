@@ -336,7 +336,8 @@ int vfio_pci_igd_open(struct vfio_pci_device *vpci)
 
 	ret = igd_find(&igd, READ_ONCE(igd_window) + opregion);
 	if (ret && ret != -ENODEV) {
-		dev_warn_ratelimited(&vpci->pdev->dev, "OpRegion at %#x: error %d\n", opregion, ret);
+		dev_warn_ratelimited(&vpci->pdev->dev, "OpRegion at %#x: error %d\n", opregion,
+				     ret);
 		return ret;
 	}
 	if (!ret)

@@ -11,9 +11,9 @@
  *   entries of the IOMMU's remapping table, that may never be used.
  * - MSI: as many as were asked for when it was enabled, because its vectors are one block.
  *
- * All vectors of MSI have one message in the device, which the kernel makes 0 when the first of them
- * loses its handler: what the others send meanwhile would be lost, and written to the user's memory
- * at 0. So the first of several keeps its handler, without an eventfd, as long as MSI is on.
+ * All vectors of MSI have one message in the device, which the kernel makes 0 when the first of
+ * them loses its handler: what the others send meanwhile would be lost, and written to the user's
+ * memory at 0. So the first of several keeps its handler, without an eventfd, as long as MSI is on.
  *
  * A vector's handler needs no lock: its eventfd is exchanged behind synchronize_irq(). Each vector
  * with an eventfd is offered as a producer to KVM, which may have the hardware deliver it straight

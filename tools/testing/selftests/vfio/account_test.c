@@ -214,8 +214,8 @@ static void name_container(int container, char *text, size_t size)
 TEST_F(account, limit_message)
 {
 	char who[64], where[64], message[1024];
-	const char * const texts[] = { who, where, "RLIMIT_MEMLOCK", "65536 bytes", "IOVA 0x1000000", "(8192)",
-				       "4096 locked" };
+	const char * const texts[] = { who, where, "RLIMIT_MEMLOCK", "65536 bytes",
+				       "IOVA 0x1000000", "(8192)", "4096 locked" };
 	int kmsg = log_open();
 	pid_t child;
 	int status;

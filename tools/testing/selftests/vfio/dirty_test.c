@@ -347,7 +347,7 @@ FIXTURE_VARIANT(stalled)
 
 static void *report_get(void *data)
 {
-	FIXTURE_DATA(stalled) *self = data;
+	FIXTURE_DATA(stalled) * self = data;
 
 	return (void *)(intptr_t)ERRNO_OF(dirty_get(self->fd, IOVA, 8 * PAGE, PAGE, self->stall.at,
 						    8));
@@ -355,7 +355,7 @@ static void *report_get(void *data)
 
 static void *report_unmap(void *data)
 {
-	FIXTURE_DATA(stalled) *self = data;
+	FIXTURE_DATA(stalled) * self = data;
 
 	return (void *)(intptr_t)ERRNO_OF(unmap_get(self->fd, 0, IOVA, 8 * PAGE, PAGE,
 						    self->stall.at, 8));
@@ -390,7 +390,7 @@ FIXTURE_TEARDOWN(stalled)
 	EXPECT_TRUE(pins_become(self->pins));
 }
 
-static int report_ends(FIXTURE_DATA(stalled) *self)
+static int report_ends(FIXTURE_DATA(stalled) * self)
 {
 	void *error;
 
