@@ -25,6 +25,7 @@
 #include <linux/uaccess.h>
 #include <linux/unaligned.h>
 
+#include "fault.h"
 #include "gate.h"
 #include "vfio.h"
 
@@ -220,6 +221,7 @@ static int device_begin(void *owner)
 
 	if (!vfio_gate_enter(&device->gate))
 		return -ENODEV;
+	vfio_linger();
 	ret = device_wake(device);
 	if (ret)
 		vfio_gate_leave(&device->gate);

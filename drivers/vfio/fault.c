@@ -5,7 +5,10 @@
  * A test writes n to the parameter fail_nth of vfio.ko and does something; the n-th question from
  * then on is answered with yes. If the parameter is above 0 afterwards, there were fewer questions:
  * the test has seen every place fail. Questions of several tasks at once may be miscounted.
+ *
+ * And makes whoever visits a device stay longer, so that a test can meet him there.
  */
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/moduleparam.h>
 #include <linux/vfio.h>
@@ -31,3 +34,20 @@ bool vfio_should_fail(void)
 	return left == 1;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_should_fail, VFIO_NS);
+
+static int linger_ms;
+module_param(linger_ms, int, 0644);
+MODULE_PARM_DESC(linger_ms, "Milliseconds that a call stays inside of its device (0: no longer than it has to)");
+
+/**
+ * vfio_linger - stay inside for a while, if a test wants that
+ *
+ * Context: process context; may sleep.
+ */
+void vfio_linger(void)
+{
+	int milliseconds = READ_ONCE(linger_ms);
+
+	if (milliseconds > 0)
+		msleep(milliseconds);
+}

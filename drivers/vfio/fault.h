@@ -12,10 +12,15 @@
 
 #ifdef VFIO_DEBUG
 bool vfio_should_fail(void);
+void vfio_linger(void);
 #else
 static inline bool vfio_should_fail(void)
 {
 	return false;
+}
+
+static inline void vfio_linger(void)
+{
 }
 #endif
 

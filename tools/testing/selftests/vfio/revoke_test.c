@@ -27,6 +27,14 @@ FIXTURE(owner)
 {
 	struct client c;
 	char *memory;
+	pid_t tid;
+};
+
+/* What a thread of the owner's does it with, and where it says who it is. */
+struct owner_thread {
+	const struct pci_func *func;
+	int device;
+	pid_t *tid;
 };
 
 FIXTURE_SETUP(owner)
@@ -40,6 +48,8 @@ FIXTURE_SETUP(owner)
 
 FIXTURE_TEARDOWN(owner)
 {
+	if (!access(LINGER_MS, W_OK))
+		file_write(LINGER_MS, "0");
 	client_close(&self->c);
 	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
 	EXPECT_EQ(0, locked_kib());
@@ -372,8 +382,8 @@ TEST_F(owner, is_named)
 	ASSERT_LE(0, log);
 	ASSERT_OK(take_back(&self->c.func));
 	EXPECT_TRUE(log_names_us(log, &self->c.func, "wanted back from"));
-	EXPECT_TRUE(log_names_us(log, &self->c.func, "taken back from"));
 	EXPECT_TRUE(log_has(log, "No device request channel registered, blocked until released"));
+	EXPECT_TRUE(log_names_us(log, &self->c.func, "taken back from"));
 	close(log);
 }
 
@@ -394,13 +404,85 @@ TEST_F(owner, signal_to_the_unbind)
 	EXPECT_TRUE(asked);
 	EXPECT_EQ(0, kill(pid, SIGINT));
 	EXPECT_EQ(124, child_end(pid, QUIET_MS));
-	EXPECT_TRUE(log_names_us(log, &self->c.func, "waits for its holder"));
-	EXPECT_TRUE(log_has(log, "Device is currently in use, task "));
+	EXPECT_TRUE(log_names_us(log, &self->c.func, "Device is currently in use, task "));
 	EXPECT_FALSE(is_dead(self->c.device));
 	EXPECT_OK(revoke_after(&self->c.func, 0));
 	EXPECT_EQ(128 + SIGINT, child_end(pid, PATIENCE_MS));
 	EXPECT_TRUE(is_dead(self->c.device));
 	close(log);
+}
+
+static void *wants_the_lock(void *data)
+{
+	const struct owner_thread *t = data;
+	char control[16];
+
+	if (pci_get(t->func, "power/control", control, sizeof(control)))
+		return (void *)-1L;
+	__atomic_store_n(t->tid, gettid(), __ATOMIC_RELEASE);
+	return (void *)(intptr_t)pci_set(t->func, "power/control", control);
+}
+
+/* A user who waits himself for the lock of who unbinds holds nobody up. */
+TEST_F(owner, waits_for_the_lock)
+{
+	struct owner_thread t = { .func = &self->c.func };
+	__s32 fd = event_new();
+	pthread_t thread;
+	pid_t pid;
+
+	t.tid = &self->tid;
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd));
+	ASSERT_OK(revoke_after(&self->c.func, -1));
+	pid = unbind_start(&self->c.func);
+	ASSERT_EQ(1, event_wait(fd, PATIENCE_MS));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wants_the_lock, &t));
+	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, usleep(10000)) {
+		pid_t tid = __atomic_load_n(&self->tid, __ATOMIC_ACQUIRE);
+
+		if (tid && task_state(getpid(), tid) == 'D')
+			break;
+	}
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(thread, NULL));
+	EXPECT_OK(revoke_after(&self->c.func, 0));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_TRUE(is_dead(self->c.device));
+	close(fd);
+}
+
+static void *visits(void *data)
+{
+	const struct owner_thread *t = data;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	__atomic_store_n(t->tid, gettid(), __ATOMIC_RELEASE);
+	return (void *)(intptr_t)ioctl(t->device, VFIO_DEVICE_GET_INFO, &info);
+}
+
+/* Who is inside a call is not pulled away: the device is taken when he has left. */
+TEST_F(owner, visitor_is_waited_for)
+{
+	struct owner_thread t = { .device = self->c.device };
+	pthread_t thread;
+	void *result;
+	pid_t tid;
+
+	t.tid = &self->tid;
+	if (access(LINGER_MS, W_OK))
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	ASSERT_OK(file_write(LINGER_MS, "10000"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, visits, &t));
+	while (!(tid = __atomic_load_n(&self->tid, __ATOMIC_ACQUIRE)))
+		sched_yield();
+	EXPECT_TRUE(sleeps_in_ioctl(getpid(), tid));
+	EXPECT_OK(file_write(LINGER_MS, "0"));
+	EXPECT_OK(take_back(&self->c.func));
+	/* Perhaps he is on his way back, but he sleeps in there no more. */
+	EXPECT_NE('D', task_state(getpid(), tid));
+	ASSERT_EQ(0, pthread_join(thread, &result));
+	EXPECT_EQ(0, (long)(intptr_t)result);
+	EXPECT_TRUE(is_dead(self->c.device));
 }
 
 /* Bad times are refused and change nothing. */
@@ -761,6 +843,7 @@ FIXTURE_VARIANT_ADD(busy, stopped) { .kind = NVME, .habit = habit_sleeps, .stopp
 FIXTURE_VARIANT_ADD(busy, dma) { .kind = EDU, .habit = habit_does_dma };
 FIXTURE_VARIANT_ADD(busy, polling) { .kind = E1000E, .habit = habit_polls_bar };
 FIXTURE_VARIANT_ADD(busy, interrupts) { .kind = EDU, .habit = habit_takes_interrupts };
+FIXTURE_VARIANT_ADD(busy, storm) { .kind = EDU, .habit = habit_takes_storm };
 FIXTURE_VARIANT_ADD(busy, resetting) { .kind = NVME, .habit = habit_resets };
 FIXTURE_VARIANT_ADD(busy, passed) { .kind = E1000E, .habit = habit_waits, .passed = true };
 
@@ -880,6 +963,7 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000, IVSHMEM };
 
-	log_announce("Device is taken back|No device request channel|waits for its holder");
+	log_announce("Device is taken back|No device request channel|waits for its holder|"
+		     "fires again and again");
 	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));
 }

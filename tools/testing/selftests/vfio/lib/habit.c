@@ -75,6 +75,23 @@ int habit_takes_interrupts(struct client *c)
 	return errno == ENODEV ? 0 : 15;
 }
 
+/* A line that unmasks itself: the kernel ends that in the end, and the user begins it anew. */
+int habit_takes_storm(struct client *c)
+{
+	struct pollfd poll_fd = { .fd = c->device };
+	__s32 loop = event_new();
+
+	if (edu_start(c) || irq_events(c->device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &loop) ||
+	    irq_set(c->device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK,
+		    VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &loop, sizeof(loop)) || edu_raise(c))
+		return is_dead(c->device) ? 0 : 22;
+	while (!poll(&poll_fd, 1, 1))
+		event_signal(loop);
+	/* From then on it is an eventfd like any other. */
+	event_wait(loop, 0);
+	return event_wait(loop, QUIET_MS) ? 23 : 0;
+}
+
 int habit_resets(struct client *c)
 {
 	while (!ioctl(c->device, VFIO_DEVICE_RESET) || errno == EAGAIN)

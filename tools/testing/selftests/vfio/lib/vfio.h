@@ -100,6 +100,7 @@ void fd_close(int *fd);
 
 /* fault.c: calls that a debug build of the modules makes fail */
 #define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+#define LINGER_MS	"/sys/module/vfio/parameters/linger_ms"
 bool fault_possible(void);
 int client_join_apart(struct client *c, int container, enum test_device kind, int nth);
 
@@ -224,6 +225,10 @@ bool slow_file_waits(const struct slow_file *s);
 int slow_file_release(const struct slow_file *s);
 void slow_file_close(struct slow_file *s);
 
+/* task.c */
+char task_state(pid_t pid, pid_t tid);
+bool sleeps_in_ioctl(pid_t pid, pid_t tid);
+
 /* error.c */
 const char *errno_name(int error);
 
@@ -242,6 +247,7 @@ int habit_sleeps(struct client *c);
 int habit_does_dma(struct client *c);
 int habit_polls_bar(struct client *c);
 int habit_takes_interrupts(struct client *c);
+int habit_takes_storm(struct client *c);
 int habit_resets(struct client *c);
 
 /* irq.c */
