@@ -963,7 +963,7 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, NVME, E1000E, E1000, IVSHMEM };
 
-	log_announce("Device is taken back|No device request channel|waits for its holder|"
-		     "fires again and again");
+	log_announce("Device is taken back|No device request channel|waits for its holder");
+	log_announce("fires again and again");
 	return vfio_test_main(argc, argv, needs, sizeof(needs) / sizeof(*needs));
 }
