@@ -21,6 +21,8 @@ static const char * const functions[] = {
 
 #define NR_FUNCTIONS (sizeof(functions) / sizeof(*functions))
 
+#define BY_PAGE		"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
+
 FIXTURE(calls)
 {
 	struct client c;
@@ -91,6 +93,21 @@ TEST_F(calls, small_pages)
 	trace_reset();
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 	EXPECT_ONE_UNMAP();
+}
+
+/* disable_hugepages: the IOMMU is told of each page by itself. */
+TEST_F(calls, page_by_page)
+{
+	const size_t size = 16 * PAGE;
+
+	ASSERT_OK(memory_touched(&self->m, TRANSPARENT, size, NULL));
+	ASSERT_OK(file_write(BY_PAGE, "Y"));
+	trace_reset();
+	EXPECT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
+	ASSERT_OK(file_write(BY_PAGE, "N"));
+	EXPECT_CALLS(16, "iommu_map");
+	EXPECT_CALLS(0, "iommu_map_sg");
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 }
 
 /* Pages of hugetlbfs: one pin for each. */

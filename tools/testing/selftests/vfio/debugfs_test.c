@@ -217,6 +217,29 @@ TEST_F(debugfs, domains)
 			    (unsigned long long)ranges->iova_ranges[i].end);
 }
 
+/* A second group that can shares the domain; one that cannot has its own. */
+TEST_F(debugfs, shared_domain)
+{
+	struct client second;
+	char groups[64];
+
+	if (!join_or_skip(_metadata, &second, &self->c, EDU, 1))
+		return;
+	READ_CONTAINER("domains");
+	snprintf(groups, sizeof(groups), " groups %d %d\n", self->c.func.group,
+		 second.func.group);
+	EXPECT_NE(NULL, strstr(self->text, groups)) TH_LOG("%s", self->text);
+	EXPECT_EQ(NULL, strstr(self->text, "domain 1:")) TH_LOG("%s", self->text);
+	client_close(&second);
+	if (!fault_possible())
+		return;
+	ASSERT_OK(client_join_apart(&second, self->c.container, EDU, 1));
+	READ_CONTAINER("domains");
+	EXPECT_EQ(NULL, strstr(self->text, groups)) TH_LOG("%s", self->text);
+	EXPECT_NE(NULL, strstr(self->text, "domain 1:")) TH_LOG("%s", self->text);
+	client_close(&second);
+}
+
 /* All runs of all mappings are counted once: as many as the lines of the mappings say. */
 TEST_F(debugfs, runs)
 {
