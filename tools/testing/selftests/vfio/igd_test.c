@@ -107,6 +107,8 @@ FIXTURE_SETUP(igd)
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	self->window = window_find(&self->memory);
 	ASSERT_NE(0, self->window);
+	/* A program before this one may have left it to vfio-pci. */
+	ASSERT_OK(pci_unbind(&self->memory));
 	ASSERT_OK(pci_set(&self->memory, "enable", "1"));
 	self->firmware = calloc(1, FIRMWARE_BYTES);
 	opregion_write(self->firmware);
