@@ -78,10 +78,10 @@ soaks=(TEST_LIMIT SOAK_SECONDS REVOKE_ROUNDS IRQ_SOAK VFIO_CONFIG_IMAGES HOTPLUG
 
 # selftests_on MACHINE KERNEL OPTION...
 selftests_on() {
-	local log=$build/logs/selftests-${2##*/}.log soak=() sum status=0
+	local log=$build/logs/selftests-${2##*/}.log soak=() name sum status=0
 
-	for sum in "${soaks[@]}"; do
-		[ -z "${!sum-}" ] || soak+=("$sum=${!sum}")
+	for name in "${soaks[@]}"; do
+		[ -z "${!name-}" ] || soak+=("$name=${!name}")
 	done
 
 	[ "$1" = default ] || log=${log%.log}-$1.log

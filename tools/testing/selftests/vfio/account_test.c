@@ -204,12 +204,6 @@ TEST_F(account, limit_is_raised)
 	EXPECT_CHILD(raises_the_limit(self->fd, self->memory));
 }
 
-/* As messages call it: by the number that its fdinfo tells. */
-static void name_container(int container, char *text, size_t size)
-{
-	snprintf(text, size, "container %lld:", fdinfo_number(container, "vfio-container-number"));
-}
-
 /* Too much: the message says who, where, how much, what the limit is and what there was. */
 TEST_F(account, limit_message)
 {
@@ -230,7 +224,7 @@ TEST_F(account, limit_message)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
 	snprintf(who, sizeof(who), "account_test[%d]", child);
-	name_container(self->fd, where, sizeof(where));
+	container_name(self->fd, where, sizeof(where));
 	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	close(kmsg);
 }
@@ -289,7 +283,7 @@ TEST_F(account, entry_limit_message)
 	EXPECT_EQ(0, dma_available(self->fd));
 	EXPECT_ERRNO(ENOSPC, dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
 	snprintf(who, sizeof(who), "account_test[%d]", getpid());
-	name_container(self->fd, where, sizeof(where));
+	container_name(self->fd, where, sizeof(where));
 	EXPECT_TRUE(log_find(kmsg, texts, ARRAY_SIZE(texts), message, sizeof(message)));
 	EXPECT_EQ(KIBS(2 * PAGE), locked_kib());
 	/* Above the usual limit it may be raised, too, with mappings there. */
@@ -351,7 +345,6 @@ static int maps_in_cgroup(int fd, char *memory)
 }
 
 #define LOG_PAGES 8192
-#define SMALL	"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
 
 /* By how much the kernel's memory for the cgroup grows with a map of as many pages. */
 static long grows_with(int fd, const void *memory, __u64 iova)
@@ -379,7 +372,8 @@ static int maps_apart_in_cgroup(int fd)
 	int file = memfd_create("apart", 0);
 	long few, many;
 
-	if (at == MAP_FAILED || !whole || ftruncate(file, PAGE) || file_write(SMALL, "Y") ||
+	if (at == MAP_FAILED || !whole || ftruncate(file, PAGE) ||
+	    file_write(DISABLE_HUGEPAGES, "Y") ||
 	    file_write(CGROUP "/vfio-test/cgroup.procs", "0"))
 		return 1;
 	memset(whole, 1, LOG_PAGES * PAGE);
@@ -401,7 +395,7 @@ TEST_F(account, memory_cgroup)
 		SKIP(return, "no memory cgroups: %s", strerror(errno));
 	EXPECT_CHILD(maps_in_cgroup(self->fd, self->memory));
 	EXPECT_CHILD(maps_apart_in_cgroup(self->fd));
-	EXPECT_OK(file_write(SMALL, "N"));
+	EXPECT_OK(file_write(DISABLE_HUGEPAGES, "N"));
 	rmdir(CGROUP "/vfio-test");
 }
 

@@ -14,8 +14,7 @@
 #define SIZE		(16 * PAGE)
 #define BYTES		256
 #define UNTOUCHED	0xc3
-#define PARAMETER(name)	"/sys/module/vfio_iommu_type1/parameters/" name
-#define RESERVE		PARAMETER("reserve")
+#define RESERVE		"/sys/module/vfio_iommu_type1/parameters/reserve"
 
 FIXTURE(attach)
 {
@@ -174,8 +173,7 @@ TEST_F(attach, reserves_what_is_mapped)
 
 	ASSERT_OK(client_open_group(&self->second, EDU, 1));
 	EXPECT_ERRNO(EINVAL, group_set_container(self->second.group, self->fd));
-	snprintf(where, sizeof(where), "container %lld:",
-		 fdinfo_number(self->fd, "vfio-container-number"));
+	container_name(self->fd, where, sizeof(where));
 	snprintf(who, sizeof(who), "group %d cannot join", self->second.func.group);
 	EXPECT_TRUE(log_find(kmsg, told, ARRAY_SIZE(told), NULL, 0));
 	ASSERT_OK(fdinfo_get(self->fd, "vfio-last-error", reason, sizeof(reason)));
@@ -276,7 +274,7 @@ FIXTURE(small_pages)
 
 FIXTURE_SETUP(small_pages)
 {
-	if (file_read(PARAMETER("disable_hugepages"), self->before, sizeof(self->before)))
+	if (file_read(DISABLE_HUGEPAGES, self->before, sizeof(self->before)))
 		SKIP(return, "no parameter disable_hugepages");
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
@@ -287,7 +285,7 @@ FIXTURE_TEARDOWN(small_pages)
 {
 	memory_free(&self->m);
 	client_close(&self->c);
-	EXPECT_OK(file_write(PARAMETER("disable_hugepages"), self->before));
+	EXPECT_OK(file_write(DISABLE_HUGEPAGES, self->before));
 	EXPECT_EQ(0, locked_kib());
 }
 
@@ -299,9 +297,9 @@ TEST_F(small_pages, same_bytes)
 
 	if (memory_open(&self->m, HUGETLB, size, NULL))
 		SKIP(return, "no huge pages");
-	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "Y"));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "Y"));
 	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
-	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "N"));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "N"));
 	other = memory_new(PAGE);
 	ASSERT_OK(dma_map_rw(self->c.container, other, 2 * IOVA, PAGE));
 	memset(self->m.at + 3 * MIB, 0x5a, BYTES);
@@ -325,7 +323,7 @@ TEST_F(small_pages, bar)
 	ASSERT_OK(config_command(&peer, 2, 0));
 	view = region_map(&peer, 2, 0, size);
 	ASSERT_NE(MAP_FAILED, view);
-	ASSERT_OK(file_write(PARAMETER("disable_hugepages"), "Y"));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "Y"));
 	ASSERT_OK(dma_map_rw(self->c.container, view, IOVA, size));
 	memset(view + MIB, 0x3c, BYTES);
 	ASSERT_OK(edu_from_memory(&self->c, IOVA + MIB, 0, BYTES));

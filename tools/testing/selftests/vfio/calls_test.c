@@ -21,8 +21,6 @@ static const char * const functions[] = {
 
 #define NR_FUNCTIONS (sizeof(functions) / sizeof(*functions))
 
-#define BY_PAGE		"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
-
 FIXTURE(calls)
 {
 	struct client c;
@@ -101,10 +99,10 @@ TEST_F(calls, page_by_page)
 	const size_t size = 16 * PAGE;
 
 	ASSERT_OK(memory_touched(&self->m, TRANSPARENT, size, NULL));
-	ASSERT_OK(file_write(BY_PAGE, "Y"));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "Y"));
 	trace_reset();
 	EXPECT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
-	ASSERT_OK(file_write(BY_PAGE, "N"));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "N"));
 	EXPECT_CALLS(16, "iommu_map");
 	EXPECT_CALLS(0, "iommu_map_sg");
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));

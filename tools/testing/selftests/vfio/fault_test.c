@@ -23,7 +23,6 @@
 #define EDGE		(18 * MIB - SIZE / 2)	/* in two page tables of the IOMMU */
 #define SPARE		(64 * MIB)
 #define TASK_FAIL_NTH	"/proc/thread-self/fail-nth"
-#define SMALL_PAGES	"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
 #define DEBUGFS		"/sys/kernel/debug/"
 #define MOST		5000	/* more calls than any ioctl makes */
 
@@ -229,10 +228,10 @@ TEST_F(fault, map_by_page)
 {
 	char before[8];
 
-	ASSERT_OK(file_read(SMALL_PAGES, before, sizeof(before)));
-	ASSERT_OK(file_write(SMALL_PAGES, "Y"));
+	ASSERT_OK(file_read(DISABLE_HUGEPAGES, before, sizeof(before)));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "Y"));
 	SWEEP_MAP(self->memory, EDGE, SIZE);
-	ASSERT_OK(file_write(SMALL_PAGES, before));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, before));
 }
 
 /* The same for memory of hugetlbfs, as pages of 2 MiB and as small ones. */
@@ -244,10 +243,10 @@ TEST_F(fault, map_huge)
 	if (memory_open(&m, HUGETLB, 4 * MIB, NULL))
 		SKIP(return, "no huge pages");
 	SWEEP_MAP(m.at, IOVA, m.size);
-	ASSERT_OK(file_read(SMALL_PAGES, before, sizeof(before)));
-	ASSERT_OK(file_write(SMALL_PAGES, "Y"));
+	ASSERT_OK(file_read(DISABLE_HUGEPAGES, before, sizeof(before)));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, "Y"));
 	SWEEP_MAP(m.at, IOVA, m.size);
-	ASSERT_OK(file_write(SMALL_PAGES, before));
+	ASSERT_OK(file_write(DISABLE_HUGEPAGES, before));
 	memory_free(&m);
 }
 

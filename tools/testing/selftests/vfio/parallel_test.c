@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "lib/check.h"
@@ -158,7 +159,7 @@ TEST_F(parallel, unmap_waits)
 	ASSERT_EQ(0, pthread_create(&unmap.thread, NULL, unmap_thread, &unmap));
 	while (!__atomic_load_n(&unmap.tid, __ATOMIC_ACQUIRE))
 		sched_yield();
-	EXPECT_TRUE(sleeps_in_ioctl(getpid(), unmap.tid));
+	EXPECT_TRUE(sleeps_in(getpid(), unmap.tid, SYS_ioctl));
 	EXPECT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, SIZE));
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, 2 * IOVA, SIZE));
 	EXPECT_EQ(self->available - 1, dma_available(self->fd));
@@ -178,7 +179,7 @@ TEST_F(parallel, unmap_waits_for_no_newcomer)
 	ASSERT_EQ(0, pthread_create(&unmap.thread, NULL, unmap_thread, &unmap));
 	while (!__atomic_load_n(&unmap.tid, __ATOMIC_ACQUIRE))
 		sched_yield();
-	EXPECT_TRUE(sleeps_in_ioctl(getpid(), unmap.tid));
+	EXPECT_TRUE(sleeps_in(getpid(), unmap.tid, SYS_ioctl));
 	ASSERT_OK(stall_open(&stall, SIZE));
 	newcomer.vaddr = stall.at;
 	ASSERT_EQ(0, pthread_create(&newcomer.thread, NULL, map_thread, &newcomer));
@@ -229,7 +230,7 @@ TEST_F(parallel, waiting_unmap_is_killed)
 		dma_unmap(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0);
 		_exit(1);
 	}
-	EXPECT_TRUE(sleeps_in_ioctl(child, child));
+	EXPECT_TRUE(sleeps_in(child, child, SYS_ioctl));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
@@ -528,7 +529,7 @@ TEST_F(killed, stalled_map)
 			_exit(2);
 		_exit(dma_map_rw(self->fd, stall.at, 3 * IOVA, SIZE) ? errno : 0);
 	}
-	if (!sleeps_in_ioctl(child, child)) {
+	if (!sleeps_in(child, child, SYS_ioctl)) {
 		kill_and_wait(child);
 		SKIP(return, "this kernel does not let the pages of a long-term pin wait");
 	}

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,14 +28,6 @@ FIXTURE(owner)
 {
 	struct client c;
 	char *memory;
-	pid_t tid;
-};
-
-/* What a thread of the owner's does it with, and where it says who it is. */
-struct owner_thread {
-	const struct pci_func *func;
-	int device;
-	pid_t *tid;
 };
 
 FIXTURE_SETUP(owner)
@@ -412,75 +405,87 @@ TEST_F(owner, signal_to_the_unbind)
 	close(log);
 }
 
+/* A thread of the owner's, who says who it is when it begins. */
+struct owner_thread {
+	pthread_t thread;
+	const struct client *c;
+	pid_t tid;
+};
+
+static pid_t owner_thread_start(struct owner_thread *t, const struct client *c,
+				void *(*does)(void *data))
+{
+	pid_t tid;
+
+	t->c = c;
+	t->tid = 0;
+	if (pthread_create(&t->thread, NULL, does, t))
+		return -1;
+	while (!(tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE)))
+		sched_yield();
+	return tid;
+}
+
 static void *wants_the_lock(void *data)
 {
-	const struct owner_thread *t = data;
+	struct owner_thread *t = data;
 	char control[16];
+	int ret;
 
-	if (pci_get(t->func, "power/control", control, sizeof(control)))
-		return (void *)-1L;
-	__atomic_store_n(t->tid, gettid(), __ATOMIC_RELEASE);
-	return (void *)(intptr_t)pci_set(t->func, "power/control", control);
+	ret = pci_get(&t->c->func, "power/control", control, sizeof(control));
+	__atomic_store_n(&t->tid, gettid(), __ATOMIC_RELEASE);
+	return (void *)(intptr_t)(ret ? ret : pci_set(&t->c->func, "power/control", control));
 }
 
 /* A user who waits himself for the lock of who unbinds holds nobody up. */
 TEST_F(owner, waits_for_the_lock)
 {
-	struct owner_thread t = { .func = &self->c.func };
 	__s32 fd = event_new();
-	pthread_t thread;
-	pid_t pid;
+	struct owner_thread t;
+	pid_t pid, tid;
 
-	t.tid = &self->tid;
 	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd));
 	ASSERT_OK(revoke_after(&self->c.func, -1));
 	pid = unbind_start(&self->c.func);
 	ASSERT_EQ(1, event_wait(fd, PATIENCE_MS));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, wants_the_lock, &t));
-	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, usleep(10000)) {
-		pid_t tid = __atomic_load_n(&self->tid, __ATOMIC_ACQUIRE);
-
-		if (tid && task_state(getpid(), tid) == 'D')
-			break;
-	}
-	EXPECT_EQ(EBUSY, pthread_tryjoin_np(thread, NULL));
+	tid = owner_thread_start(&t, &self->c, wants_the_lock);
+	ASSERT_LT(0, tid);
+	EXPECT_TRUE(sleeps_in(getpid(), tid, SYS_write));
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(t.thread, NULL));
 	EXPECT_OK(revoke_after(&self->c.func, 0));
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
-	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, pthread_join(t.thread, NULL));
 	EXPECT_TRUE(is_dead(self->c.device));
 	close(fd);
 }
 
 static void *visits(void *data)
 {
-	const struct owner_thread *t = data;
+	struct owner_thread *t = data;
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
-	__atomic_store_n(t->tid, gettid(), __ATOMIC_RELEASE);
-	return (void *)(intptr_t)ioctl(t->device, VFIO_DEVICE_GET_INFO, &info);
+	__atomic_store_n(&t->tid, gettid(), __ATOMIC_RELEASE);
+	return (void *)(intptr_t)ioctl(t->c->device, VFIO_DEVICE_GET_INFO, &info);
 }
 
 /* Who is inside a call is not pulled away: the device is taken when he has left. */
 TEST_F(owner, visitor_is_waited_for)
 {
-	struct owner_thread t = { .device = self->c.device };
-	pthread_t thread;
+	struct owner_thread t;
 	void *result;
 	pid_t tid;
 
-	t.tid = &self->tid;
 	if (access(LINGER_MS, W_OK))
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	ASSERT_OK(file_write(LINGER_MS, "10000"));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, visits, &t));
-	while (!(tid = __atomic_load_n(&self->tid, __ATOMIC_ACQUIRE)))
-		sched_yield();
-	EXPECT_TRUE(sleeps_in_ioctl(getpid(), tid));
+	tid = owner_thread_start(&t, &self->c, visits);
+	ASSERT_LT(0, tid);
+	EXPECT_TRUE(sleeps_in(getpid(), tid, SYS_ioctl));
 	EXPECT_OK(file_write(LINGER_MS, "0"));
 	EXPECT_OK(take_back(&self->c.func));
 	/* Perhaps he is on his way back, but he sleeps in there no more. */
 	EXPECT_NE('D', task_state(getpid(), tid));
-	ASSERT_EQ(0, pthread_join(thread, &result));
+	ASSERT_EQ(0, pthread_join(t.thread, &result));
 	EXPECT_EQ(0, (long)(intptr_t)result);
 	EXPECT_TRUE(is_dead(self->c.device));
 }

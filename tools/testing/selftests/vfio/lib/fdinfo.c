@@ -41,3 +41,9 @@ long long fdinfo_number(int fd, const char *key)
 
 	return fdinfo_get(fd, key, text, sizeof(text)) ? -1 : strtoll(text, NULL, 10);
 }
+
+/* As messages of the log call it. */
+void container_name(int container, char *text, size_t size)
+{
+	snprintf(text, size, "container %lld:", fdinfo_number(container, "vfio-container-number"));
+}

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "vfio.h"
@@ -21,12 +20,12 @@ char task_state(pid_t pid, pid_t tid)
 	return state;
 }
 
-/* Waits until a task sleeps in an ioctl; false if it ends instead. */
-bool sleeps_in_ioctl(pid_t pid, pid_t tid)
+/* Waits until a task sleeps in a system call, SYS_*; false if it ends instead. */
+bool sleeps_in(pid_t pid, pid_t tid, long call)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
 	char path[64], text[256];
-	int number;
+	long number;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
 	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, nanosleep(&pause, NULL)) {
@@ -35,7 +34,7 @@ bool sleeps_in_ioctl(pid_t pid, pid_t tid)
 			return false;
 		case 'D':
 			if (!file_read(path, text, sizeof(text)) &&
-			    sscanf(text, "%d", &number) == 1 && number == SYS_ioctl)
+			    sscanf(text, "%ld", &number) == 1 && number == call)
 				return true;
 		}
 	}

@@ -174,6 +174,7 @@ struct memory {
 };
 
 /* memory.c */
+#define DISABLE_HUGEPAGES	"/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
 const char *memory_name(enum memory_kind kind);
 int memory_open(struct memory *m, enum memory_kind kind, size_t size, const struct client *owner);
 void memory_free(struct memory *m);
@@ -227,7 +228,7 @@ void slow_file_close(struct slow_file *s);
 
 /* task.c */
 char task_state(pid_t pid, pid_t tid);
-bool sleeps_in_ioctl(pid_t pid, pid_t tid);
+bool sleeps_in(pid_t pid, pid_t tid, long call);
 
 /* error.c */
 const char *errno_name(int error);
@@ -270,6 +271,7 @@ bool log_has(int log, const char *text);
 /* fdinfo.c: what /proc tells of an open fd of ours */
 int fdinfo_get(int fd, const char *key, char *text, size_t size);
 long long fdinfo_number(int fd, const char *key);
+void container_name(int container, char *text, size_t size);
 
 /* calls.c */
 int calls_open(const char * const *functions, size_t count);
