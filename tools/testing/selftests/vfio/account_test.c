@@ -4,7 +4,6 @@
  * several containers, fork, exit, limits that change, and the memory cgroup.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,7 +15,6 @@
 #define IOVA		(16 * MIB)
 #define SIZE		(16 * PAGE)
 #define KIBS(bytes)	((long)((bytes) / KIB))
-#define NOBODY		65534
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 #define LOCKS_TAKEN	"/sys/module/vfio_iommu_type1/parameters/locks_taken"
 #define CGROUP		"/sys/fs/cgroup"
@@ -46,15 +44,6 @@ FIXTURE_TEARDOWN(account)
 	client_close(&self->c);
 	EXPECT_EQ(0, locked_kib());
 	EXPECT_TRUE(pins_become(self->pins));
-}
-
-/* Becomes a user with a limit and without CAP_IPC_LOCK. */
-static int become_nobody(rlim_t limit)
-{
-	const struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = SIZE };
-
-	return setrlimit(RLIMIT_MEMLOCK, &rlimit) || setgroups(0, NULL) ||
-	       setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY) ? -1 : 0;
 }
 
 /* Runs a function in a child; its exit status tells the first thing that was wrong. */
@@ -165,7 +154,7 @@ TEST_F(account, in_turns)
 
 static int shares_the_limit(int fd, char *memory)
 {
-	if (become_nobody(4 * PAGE) || mlock(memory, 3 * PAGE))
+	if (become_nobody(4 * PAGE, SIZE) || mlock(memory, 3 * PAGE))
 		return 1;
 	if (!dma_map_rw(fd, memory, IOVA, 2 * PAGE) || errno != ENOMEM)
 		return 2;
@@ -189,7 +178,7 @@ static int raises_the_limit(int fd, char *memory)
 {
 	const struct rlimit more = { .rlim_cur = 4 * PAGE, .rlim_max = SIZE };
 
-	if (become_nobody(2 * PAGE) || dma_map_rw(fd, memory, IOVA, 2 * PAGE))
+	if (become_nobody(2 * PAGE, SIZE) || dma_map_rw(fd, memory, IOVA, 2 * PAGE))
 		return 1;
 	if (!dma_map_rw(fd, memory, 2 * IOVA, 2 * PAGE) || errno != ENOMEM)
 		return 2;
@@ -217,7 +206,7 @@ TEST_F(account, limit_message)
 	ASSERT_LE(0, kmsg);
 	child = fork();
 	if (!child) {
-		if (become_nobody(2 * PAGE) || mlock(self->memory, PAGE))
+		if (become_nobody(2 * PAGE, SIZE) || mlock(self->memory, PAGE))
 			_exit(1);
 		_exit(dma_map_rw(self->fd, self->memory, IOVA, SIZE) ? 0 : 2);
 	}
@@ -245,7 +234,7 @@ TEST_F(account, late_drop)
 	ASSERT_EQ(0, pipe(go));
 	child = fork();
 	if (!child) {
-		if (become_nobody(SIZE) || dma_map_rw(self->fd, self->memory, IOVA, SIZE))
+		if (become_nobody(SIZE, SIZE) || dma_map_rw(self->fd, self->memory, IOVA, SIZE))
 			_exit(1);
 		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(2);

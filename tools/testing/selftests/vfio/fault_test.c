@@ -352,16 +352,24 @@ TEST_F(fault, information)
 	SWEEP(dma_available(self->fd), EXPECT_WORKS(), (void)0);
 }
 
-/* A group that fails to join leaves the container as it was, and can try again. */
+/*
+ * A group that fails to join leaves the container as it was, DMA of those that are there included,
+ * and can try again.
+ */
 TEST_F(fault, attach)
 {
+	ASSERT_OK(edu_start(&self->c));
 	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
 	self->available--;
 	self->pins += SIZE / PAGE;
 	ASSERT_OK(client_open_group(&self->other, EDU, 1));
 	SWEEP(group_set_container(self->other.group, self->fd),
 	      { ASSERT_EQ(self->available, dma_available(self->fd));
-		ASSERT_EQ((long)(SIZE / KIB), locked_kib()); },
+		ASSERT_EQ((long)(SIZE / KIB), locked_kib());
+		ASSERT_TRUE(pins_become(self->pins));
+		ASSERT_OK(edu_from_memory(&self->c, IOVA + _n % 8 * PAGE, 0, 64));
+		ASSERT_OK(edu_to_memory(&self->c, IOVA + 8 * PAGE, 0, 64));
+		ASSERT_EQ(0, memcmp(self->memory + _n % 8 * PAGE, self->memory + 8 * PAGE, 64)); },
 	      { ASSERT_OK(dma_map_rw(self->fd, self->memory, SPARE, PAGE));
 		ASSERT_OK(ioctl(self->other.group, VFIO_GROUP_UNSET_CONTAINER));
 		ASSERT_EQ((long long)PAGE, dma_unmap(self->fd, 0, SPARE, PAGE)); });
@@ -391,21 +399,6 @@ TEST_F(fault, detach)
 		ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE)); });
 }
 
-/* A container that did not get its backend can ask again. */
-TEST_F(fault, set_iommu)
-{
-	struct client *o = &self->other;
-
-	ASSERT_OK(client_open_group(o, EDU, 1));
-	ASSERT_OK(group_set_container(o->group, o->container));
-	SWEEP(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU),
-	      EXPECT_WORKS(),
-	      { ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE));
-		ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
-		ASSERT_OK(group_set_container(o->group, o->container)); });
-	EXPECT_WORKS();
-}
-
 /* No backend: neither what an instance offers nor what it answers. */
 #define EXPECT_NO_BACKEND(container) do {				\
 	struct iommu_info _info;					\
@@ -415,6 +408,22 @@ TEST_F(fault, set_iommu)
 	ASSERT_EQ(0, ioctl(_fd, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)); \
 	ASSERT_ERRNO(EINVAL, iommu_info(_fd, &_info));			\
 } while (0)
+
+/* A container that did not get its backend can ask again. */
+TEST_F(fault, set_iommu)
+{
+	struct client *o = &self->other;
+
+	ASSERT_OK(client_open_group(o, EDU, 1));
+	ASSERT_OK(group_set_container(o->group, o->container));
+	SWEEP(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU),
+	      { EXPECT_NO_BACKEND(o->container);
+		EXPECT_WORKS(); },
+	      { ASSERT_OK(dma_map_rw(o->container, self->memory, IOVA, SIZE));
+		ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
+		ASSERT_OK(group_set_container(o->group, o->container)); });
+	EXPECT_WORKS();
+}
 
 /* Leaves the container and joins it again. */
 #define EXPECT_REJOINS(client) do {					\
@@ -464,6 +473,25 @@ TEST_F_TIMEOUT(fault, open_device, 900)
 	      { ASSERT_OK(client_read_regions(o)); fd_close(&o->device); });
 	ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
 	EXPECT_WORKS();
+}
+
+/* A device that did not come to vfio-pci is nobody's, keeps nothing of it, and can come again. */
+TEST_F(fault, probe)
+{
+	struct pci_func func;
+	char driver[64];
+
+	ASSERT_OK(pci_find(EDU, 1, &func));
+	ASSERT_OK(pci_unbind(&func));
+	SWEEP(file_write("/sys/bus/pci/drivers/vfio-pci/bind", func.bdf),
+	      { ASSERT_OK(pci_driver(&func, driver, sizeof(driver)));
+		ASSERT_STREQ("", driver);
+		ASSERT_ERRNO(ENOENT, group_open(func.group));
+		EXPECT_WORKS(); },
+	      { ASSERT_OK(client_open_group(&self->other, EDU, 1));
+		client_close(&self->other);
+		ASSERT_OK(pci_unbind(&func)); });
+	ASSERT_OK(pci_bind(&func, "vfio-pci"));
 }
 
 int main(int argc, char **argv)

@@ -4,7 +4,6 @@
  * process, and without waiting for what others do with the same fd.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,7 +16,6 @@
 
 #define IOVA	(16 * MIB)
 #define PAGES	16
-#define NOBODY	65534
 
 FIXTURE(fdinfo)
 {
@@ -281,8 +279,7 @@ TEST_F(fdinfo, unprivileged)
 	if (!child) {
 		bool seen;
 
-		if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY) ||
-		    prctl(PR_SET_DUMPABLE, 1))
+		if (become_nobody(0, 0) || prctl(PR_SET_DUMPABLE, 1))
 			_exit(2);
 		seen = fdinfo_number(self->c.container, "vfio-container-mappings") == 0 &&
 		       fdinfo_number(self->c.group, "vfio-group") == self->c.func.group &&

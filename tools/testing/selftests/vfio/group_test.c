@@ -421,17 +421,31 @@ TEST_F(pair, bound_while_in_use)
 	close(log);
 }
 
-/* A process that is refused again and again cannot flood the log. */
-TEST_F(group, refusals_are_limited)
+/* A driver that refuses a device of a group in use: told. vfio-pci takes no bridge. */
+TEST_F(pair, refused_while_in_use)
 {
-	int log = log_open(), lines = 0;
+	int socket = uevent_open(), group = self->c.func.group, log = log_open();
+	struct pci_func port, bridge;
+	char message[128], before[64];
 
-	for (int i = 0; i < 500; i++)
-		ASSERT_ERRNO(EBUSY, group_open(self->c.func.group));
-	while (log_has(log, "group is busy"))
-		lines++;
-	/* Ten within five seconds. */
-	EXPECT_GE(100, lines);
+	ASSERT_LE(0, socket);
+	ASSERT_OK(pci_port(&self->c.func, &port));
+	ASSERT_OK(pci_at(port.bdf, &bridge));
+	ASSERT_EQ(group, bridge.group);
+	ASSERT_OK(pci_driver(&bridge, before, sizeof(before)));
+	ASSERT_OK(attach(&self->c));
+	EXPECT_ERRNO(ENODEV, pci_bind(&bridge, "vfio-pci"));
+	EXPECT_OK(wait_for_event(socket, group, "NOTBOUND", &bridge));
+	snprintf(message, sizeof(message), "in use: %s could not be bound", bridge.bdf);
+	EXPECT_TRUE(log_has(log, message));
+	EXPECT_ATTRIBUTE("attached\n", &self->c, "state");
+	EXPECT_ERRNO(ENODEV, group_get_device(self->c.group, bridge.bdf));
+
+	EXPECT_OK(pci_set(&bridge, "driver_override", "\n"));
+	client_close(&self->c);
+	if (before[0])
+		EXPECT_OK(file_write("/sys/bus/pci/drivers_probe", bridge.bdf));
+	close(socket);
 	close(log);
 }
 

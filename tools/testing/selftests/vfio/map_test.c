@@ -4,7 +4,6 @@
  * by a call that failed.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
 #include <sys/ioctl.h>
@@ -15,7 +14,6 @@
 #define IOVA	(16 * MIB)
 #define SIZE	(16 * PAGE)
 #define RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
-#define NOBODY	65534
 #define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
 FIXTURE(map)
@@ -245,10 +243,7 @@ TEST_F(map, bar_is_not_charged)
  */
 static int limited_user(int container, char *memory, rlim_t limit)
 {
-	const struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = limit };
-
-	if (setrlimit(RLIMIT_MEMLOCK, &rlimit) || setgroups(0, NULL) ||
-	    setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+	if (become_nobody(limit, limit))
 		return 1;
 	if (!dma_map_rw(container, memory, IOVA, limit + PAGE) || errno != ENOMEM)
 		return 2;

@@ -4,7 +4,6 @@
  * and all else is as without them.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
@@ -152,13 +151,10 @@ TEST_F(helped, keeps_to_the_memory_policy)
 	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
 }
 
-/* Becomes a user with a limit and without CAP_IPC_LOCK, and maps; the errno. */
+/* Becomes a user with a limit, and maps; the errno. */
 static int maps_with_limit(int fd, char *memory, __u64 limit)
 {
-	const struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = limit };
-
-	if (setrlimit(RLIMIT_MEMLOCK, &rlimit) || setgroups(0, NULL) || setgid(65534) ||
-	    setuid(65534))
+	if (become_nobody(limit, limit))
 		return 1;
 	return dma_map_rw(fd, memory, IOVA, SIZE) ? errno : 0;
 }

@@ -4,7 +4,6 @@
  * would give him a device by himself.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -13,7 +12,6 @@
 
 #define IOVA	(16 * MIB)
 #define SIZE	(8 * PAGE)
-#define NOBODY	65534
 
 /* The test's process gives its rights up in the middle and is nobody until it ends. */
 FIXTURE(nobody)
@@ -36,15 +34,6 @@ FIXTURE_TEARDOWN(nobody)
 	EXPECT_EQ(0, locked_kib());
 }
 
-/* Gives up root, its capabilities with it, and all locked memory but SIZE. */
-static int become_nobody(void)
-{
-	const struct rlimit limit = { .rlim_cur = SIZE, .rlim_max = SIZE };
-
-	return setrlimit(RLIMIT_MEMLOCK, &limit) || setgroups(0, NULL) ||
-	       setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY) ? -1 : 0;
-}
-
 /* The whole way to a mapping, on fds that are there. */
 static int connect_fds(struct client *c)
 {
@@ -61,7 +50,7 @@ TEST_F(nobody, nodes)
 	int container;
 
 	fd_close(&self->c.group);
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	container = container_open();
 	EXPECT_LE(0, container);
 	EXPECT_EQ(VFIO_API_VERSION, ioctl(container, VFIO_GET_API_VERSION));
@@ -73,7 +62,7 @@ TEST_F(nobody, nodes)
 /* Nor can he bind or unbind a device. */
 TEST_F(nobody, binding)
 {
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	EXPECT_ERRNO(EACCES, pci_unbind(&self->c.func));
 	EXPECT_ERRNO(EACCES, file_write("/sys/bus/pci/drivers/vfio-pci/new_id", "1234 5678"));
 	EXPECT_ERRNO(EACCES, file_write("/sys/bus/pci/drivers/vfio-pci/unbind", self->c.func.bdf));
@@ -82,7 +71,7 @@ TEST_F(nobody, binding)
 /* The group's fd is the right: who holds it gets the device, rights or not. */
 TEST_F(nobody, group_fd_is_the_right)
 {
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	ASSERT_OK(connect_fds(&self->c));
 	EXPECT_EQ(0x1234, config_read(&self->c, 0, 2));
 	EXPECT_OK(config_write(&self->c, 0x3c, 1, 0x11));
@@ -93,7 +82,7 @@ TEST_F(nobody, group_fd_is_the_right)
 /* RLIMIT_MEMLOCK holds for the sum of all mappings: ENOMEM, and the refused one charges nothing. */
 TEST_F(nobody, memlock)
 {
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	ASSERT_OK(connect_fds(&self->c));
 	EXPECT_ERRNO(ENOMEM, dma_map_rw(self->c.container, self->memory, IOVA, SIZE + PAGE));
 	EXPECT_EQ(0, locked_kib());
@@ -108,7 +97,7 @@ TEST_F(nobody, memlock)
 /* What he locked himself counts as well. */
 TEST_F(nobody, memlock_with_mlock)
 {
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	ASSERT_OK(connect_fds(&self->c));
 	ASSERT_EQ(0, mlock(self->memory + SIZE, SIZE / 2));
 	EXPECT_ERRNO(ENOMEM, dma_map_rw(self->c.container, self->memory, IOVA, SIZE));
@@ -122,7 +111,7 @@ TEST_F(nobody, memlock_zero)
 {
 	const struct rlimit none = { 0 };
 
-	ASSERT_OK(become_nobody());
+	ASSERT_OK(become_nobody(SIZE, SIZE));
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
 	ASSERT_OK(connect_fds(&self->c));
 	EXPECT_ERRNO(ENOMEM, dma_map_rw(self->c.container, self->memory, IOVA, PAGE));

@@ -5,7 +5,6 @@
  * how a virtual machine monitor replaces itself by a newer one while its guest's devices work on.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -18,7 +17,6 @@
 #define SIZE		(16 * PAGE)
 #define KIBS(bytes)	((long)((bytes) / KIB))
 #define BYTES		256
-#define NOBODY		65534
 #define MAP_VADDR	VFIO_DMA_MAP_FLAG_VADDR
 #define UNMAP_VADDR	VFIO_DMA_UNMAP_FLAG_VADDR
 #define UNMAP_ALL	VFIO_DMA_UNMAP_FLAG_ALL
@@ -185,7 +183,6 @@ TEST_F(vaddr, no_group_joins)
 /* The other's part. Its exit status tells the first thing that was wrong. */
 static int take_over(int socket, rlim_t limit)
 {
-	const struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = SIZE };
 	const struct rlimit enough = { .rlim_cur = SIZE, .rlim_max = SIZE };
 	int container = fd_receive(socket), file = fd_receive(socket);
 	__u8 *memory;
@@ -195,8 +192,7 @@ static int take_over(int socket, rlim_t limit)
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (memory == MAP_FAILED || locked_kib() != 0)
 		return 2;
-	if (setrlimit(RLIMIT_MEMLOCK, &rlimit) || setgroups(0, NULL) ||
-	    setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+	if (become_nobody(limit, SIZE))
 		return 3;
 	if (limit < SIZE) {
 		if (!dma_map(container, MAP_VADDR, memory, IOVA, SIZE) || errno != ENOMEM)

@@ -226,6 +226,9 @@ bool slow_file_waits(const struct slow_file *s);
 int slow_file_release(const struct slow_file *s);
 void slow_file_close(struct slow_file *s);
 
+/* nobody.c */
+int become_nobody(__u64 limit, __u64 most);
+
 /* task.c */
 char task_state(pid_t pid, pid_t tid);
 bool sleeps_in(pid_t pid, pid_t tid, long call);
