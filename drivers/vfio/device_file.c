@@ -175,6 +175,7 @@ size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t 
 	mutex_unlock(&device->files_lock);
 	return length;
 }
+EXPORT_SYMBOL_NS_GPL(vfio_device_holders_print, VFIO_NS);
 
 /* Drivers without power management have nothing that must be woken. */
 static bool device_sleeps(const struct vfio_device *device)

@@ -201,8 +201,6 @@ void vfio_device_exit(void);
 
 /* device_file.c */
 size_t vfio_device_count_files(struct vfio_device *device);
-size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t size,
-				 const char *separator);
 void vfio_device_files_shut(struct vfio_device *device);
 void vfio_device_files_settle(struct vfio_device *device);
 struct vfio_device *vfio_device_from_file(struct file *file);

@@ -352,6 +352,8 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 		BUILD_BUG_ON_ZERO(offsetof(struct type, member)), dev, ops))
 
 void vfio_put_device(struct vfio_device *device);
+size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t size,
+				 const char *separator);
 #define VFIO_REVOKE_DEFAULT INT_MIN
 
 vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *vmf,

@@ -168,4 +168,6 @@ void vfio_pci_debugfs(struct vfio_device *device, struct dentry *folder)
 	debugfs_create_bool("nointxmask", 0400, pci, &vpci->no_command_mask);
 	debugfs_create_bool("disable_idle_d3", 0400, pci, &vpci->idle_awake);
 	debugfs_create_bool("hide_config_gaps", 0400, pci, &vpci->hide_gaps);
+	debugfs_create_bool("keep_awake", 0400, pci, &vpci->keeps_awake);
+	vfio_pci_sleep_debug(vpci, pci);
 }

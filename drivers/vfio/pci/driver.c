@@ -36,6 +36,10 @@ static bool hide_config_gaps;
 module_param(hide_config_gaps, bool, 0644);
 MODULE_PARM_DESC(hide_config_gaps, "Bytes of config space that belong to no known capability read 0 and take no write. Counts when a device is bound");
 
+static bool keep_awake;
+module_param(keep_awake, bool, 0644);
+MODULE_PARM_DESC(keep_awake, "The machine cannot be put to sleep while the device is open. Counts when a device is bound");
+
 static bool disable_denylist;
 module_param(disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist, "Take devices known to be unsafe in a user's hands");
@@ -128,6 +132,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci->intx.hidden = !!pci_match_id(without_intx, pdev);
 	vpci->no_command_mask = nointxmask;
 	vpci->hide_gaps = hide_config_gaps;
+	vpci->keeps_awake = keep_awake;
 	pci_set_drvdata(pdev, vpci);
 
 	ret = vfio_pci_vga_probe(vpci, !disable_vga);

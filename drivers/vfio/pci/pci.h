@@ -240,7 +240,7 @@ struct vfio_pci_sriov {
  * @saved_state: config space as it was before the first open, restored by the last close
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
- * @asleep: power.c: suspended by runtime PM; memory_lock, written
+ * @asleep: power.c: suspended by itself or with the machine; memory_lock, written
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
  * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
  * @error_state: reset.c: config space as it was then, or NULL; memory_lock, written
@@ -251,6 +251,8 @@ struct vfio_pci_sriov {
  * @leaving: the driver is being unbound and waits for the user: do not wait for its locks; set once
  * @loses_state: power.c: D3hot to D0 is a reset for this function; set at probe
  * @idle_awake: power.c: stays in D0 while unused (parameter disable_idle_d3, latched at probe)
+ * @keeps_awake: power.c: the machine does not sleep while it is open (parameter keep_awake, latched
+ *	at probe)
  * @no_command_mask: INTx is not masked by command (parameter nointxmask, latched at probe)
  */
 struct vfio_pci_device {
@@ -305,6 +307,7 @@ struct vfio_pci_device {
 	bool leaving;
 	bool loses_state;
 	bool idle_awake;
+	bool keeps_awake;
 	bool no_command_mask;
 };
 
@@ -434,13 +437,15 @@ int vfio_pci_bar_allows(struct vfio_pci_device *vpci, unsigned int bar, u64 offs
 void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offset,
 		       unsigned int width, u64 data);
 
-/* config_debug.c */
+/* config_debug.c, sleep_debug.c */
 #ifdef VFIO_DEBUG
 void vfio_pci_config_debug_init(void);
 void vfio_pci_config_debug_exit(void);
+void vfio_pci_sleep_debug(struct vfio_pci_device *vpci, struct dentry *folder);
 #else
 static inline void vfio_pci_config_debug_init(void) { }
 static inline void vfio_pci_config_debug_exit(void) { }
+static inline void vfio_pci_sleep_debug(struct vfio_pci_device *vpci, struct dentry *folder) { }
 #endif
 
 /* config_sysfs.c */

@@ -11,6 +11,11 @@
  * A function without No_Soft_Reset loses its config space on the way from D3hot to D0. For those it
  * is kept here.
  *
+ * When the whole machine goes to sleep an open device goes with it: its interrupts and BARs are
+ * taken away, the PCI core keeps its config space, and all is back when the machine is. What the
+ * device had inside is lost then, unless its user had it sleep before. With the parameter
+ * keep_awake an open device refuses.
+ *
  * References, for the balance: binding leaves the one that the PCI core took (idle_awake), or gives
  * it back and takes it at open; may_sleep means that one was given back. It is written in the
  * window of memory_lock; with it the user maps no BAR.
@@ -281,10 +286,10 @@ void vfio_pci_power_close(struct vfio_pci_device *vpci)
 		pm_runtime_put(&vpci->pdev->dev);
 }
 
-/* ---- runtime PM ---- */
+/* ---- falling asleep, waking up ---- */
 
-/* No call on the device fd is under way, and no BAR page is mapped. */
-static int __maybe_unused power_runtime_suspend(struct device *dev)
+/* No call on the device fd is under way, and no BAR page is mapped: or nobody runs to use one. */
+static int __maybe_unused power_suspend(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
@@ -297,7 +302,7 @@ static int __maybe_unused power_runtime_suspend(struct device *dev)
 	return 0;
 }
 
-static int __maybe_unused power_runtime_resume(struct device *dev)
+static int __maybe_unused power_resume(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 	struct eventfd_ctx *wakeup;
@@ -320,6 +325,31 @@ static int __maybe_unused power_runtime_resume(struct device *dev)
 	return 0;
 }
 
+/* Programs stand still, all devices are at work. */
+static int __maybe_unused power_prepare_machine(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+	char holders[128];
+
+	if (!vpci->keeps_awake ||
+	    !vfio_device_holders_print(&vpci->vdev, holders, sizeof(holders), ", "))
+		return 0;
+	dev_notice(dev, "keeps the machine awake, in use by %s\n", holders);
+	return -EBUSY;
+}
+
+static int __maybe_unused power_resume_machine(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+
+	power_resume(dev);
+	if (vpci->config.shadow)
+		dev_info(dev, "has slept with the machine while in use\n");
+	return 0;
+}
+
 const struct dev_pm_ops vfio_pci_pm_ops = {
-	SET_RUNTIME_PM_OPS(power_runtime_suspend, power_runtime_resume, NULL)
+	.prepare = pm_sleep_ptr(power_prepare_machine),
+	SET_SYSTEM_SLEEP_PM_OPS(power_suspend, power_resume_machine)
+	SET_RUNTIME_PM_OPS(power_suspend, power_resume, NULL)
 };

@@ -5,7 +5,6 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
@@ -19,7 +18,6 @@
 #define IOVA	(16 * MIB)
 #define PAGES	16
 #define MANY	3000
-#define NOBODY	65534
 #define ROUNDS	8
 #define TEXT	(512 * KIB)
 
@@ -477,7 +475,7 @@ static bool is_private(const char *path, mode_t mode)
 TEST_F(debugfs, root_only)
 {
 	static const char * const files[] = { "config", "interrupts", "nointxmask",
-					      "disable_idle_d3", "hide_config_gaps" };
+					      "disable_idle_d3", "hide_config_gaps", "keep_awake" };
 	static const char * const of_container[] = { "summary", "mappings", "domains", "runs" };
 	char name[64];
 	int status;
@@ -509,7 +507,7 @@ TEST_F(debugfs, root_only)
 		char path[64];
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-		if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+		if (become_nobody(0, 0))
 			_exit(2);
 		_exit(openat(folder, "containers", O_RDONLY) >= 0 || errno != EACCES ||
 		      open(path, O_RDONLY) >= 0 || errno != EACCES);

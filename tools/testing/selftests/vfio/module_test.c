@@ -255,6 +255,7 @@ TEST_F(modules, parameters)
 		{ "vfio_pci/parameters/enable_sriov", 0644, "N" },
 		{ "vfio_pci/parameters/disable_denylist", 0444, "N" },
 		{ "vfio_pci/parameters/hide_config_gaps", 0644, "N" },
+		{ "vfio_pci/parameters/keep_awake", 0644, "N" },
 	};
 	char path[128], value[32];
 	struct stat st;
