@@ -51,6 +51,29 @@ static const struct vfio_pci_config_row sriov_rows[] = {
 	{ }
 };
 
+/* The most phases that a table for arbitration has, by how it may be used */
+static const struct {
+	u32 schemes;
+	u16 phases;
+} vc_tables[] = {
+	{ PCI_VC_RES_CAP_256_PHASE, 256 },
+	{ PCI_VC_RES_CAP_128_PHASE | PCI_VC_RES_CAP_128_PHASE_TB, 128 },
+	{ PCI_VC_RES_CAP_64_PHASE, 64 },
+	{ PCI_VC_RES_CAP_32_PHASE, 32 },
+};
+
+/* The end of the table that @cap speaks of, with so many @bits for a phase; 0 if there is none */
+static u16 vc_table_end(u32 cap, unsigned int bits)
+{
+	u16 start = (cap >> 24) * 16;
+	unsigned int i;
+
+	for (i = 0; start && i < ARRAY_SIZE(vc_tables); i++)
+		if (cap & vc_tables[i].schemes)
+			return start + vc_tables[i].phases * bits / 8;
+	return 0;
+}
+
 /*
  * The virtual channels follow the port's registers; behind them may be a table for the arbitration
  * among them, four bits for a phase. The tables for arbitration among ports exist in switches and
@@ -58,20 +81,34 @@ static const struct vfio_pci_config_row sriov_rows[] = {
  */
 static u16 vc_measure(const struct vfio_pci_config_source *source, u16 pos)
 {
+	const u32 table_bits = PCI_VC_CAP2_ARB_OFF | PCI_VC_CAP2_128_PHASE | PCI_VC_CAP2_64_PHASE |
+			       PCI_VC_CAP2_32_PHASE;
 	u32 channels = vfio_pci_source_dword(source, pos + PCI_VC_PORT_CAP1) & PCI_VC_CAP1_EVCC;
 	u32 cap2 = vfio_pci_source_dword(source, pos + PCI_VC_PORT_CAP2);
 	u16 length = PCI_CAP_VC_BASE_SIZEOF + (channels + 1) * PCI_CAP_VC_PER_VC_SIZEOF;
-	u16 table = (cap2 >> 24) * 16;
 
-	if (!table)
-		return length;
-	if (cap2 & PCI_VC_CAP2_128_PHASE)
-		table += 128 / 2;
-	else if (cap2 & PCI_VC_CAP2_64_PHASE)
-		table += 64 / 2;
-	else if (cap2 & PCI_VC_CAP2_32_PHASE)
-		table += 32 / 2;
-	return max(length, table);
+	return max(length, vc_table_end(cap2 & table_bits, 4));
+}
+
+/*
+ * The same for the functions of a device, with a table for each channel: who has it shares out what
+ * the other functions get.
+ */
+static u16 mfvc_measure(const struct vfio_pci_config_source *source, u16 pos)
+{
+	u32 cap1 = vfio_pci_source_dword(source, pos + PCI_VC_PORT_CAP1);
+	unsigned int bits = 1 << ((cap1 & PCI_VC_CAP1_ARB_SIZE) >> 10);
+	u16 length = vc_measure(source, pos);
+	unsigned int i;
+
+	for (i = 0; i <= (cap1 & PCI_VC_CAP1_EVCC); i++) {
+		u16 where = pos + PCI_VC_RES_CAP + i * PCI_CAP_VC_PER_VC_SIZEOF;
+
+		if (where >= PCI_CFG_SPACE_EXP_SIZE)
+			break;
+		length = max(length, vc_table_end(vfio_pci_source_dword(source, where), bits));
+	}
+	return length;
 }
 
 /* Vendor-specific capabilities, also the designated ones, begin with their length. */
@@ -123,7 +160,7 @@ const struct vfio_pci_capability vfio_pci_ext_capabilities[] = {
 	{ .id = PCI_EXT_CAP_ID_VC, .measure = vc_measure, .least = PCI_CAP_VC_BASE_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_DSN, .length = PCI_EXT_CAP_DSN_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_PWR, .length = PCI_EXT_CAP_PWR_SIZEOF, .rows = pwr_rows },
-	{ .id = PCI_EXT_CAP_ID_MFVC, .measure = vc_measure, .least = PCI_CAP_VC_BASE_SIZEOF },
+	{ .id = PCI_EXT_CAP_ID_MFVC, .measure = mfvc_measure, .least = PCI_CAP_VC_BASE_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_VC9, .measure = vc_measure, .least = PCI_CAP_VC_BASE_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_VNDR, .measure = vsec_measure, .least = 8, .writable = true },
 	{ .id = PCI_EXT_CAP_ID_ACS, .measure = acs_measure, .least = PCI_ACS_EGRESS_CTL_V },
