@@ -101,7 +101,7 @@ static int module_image(const char *name)
 	return to;
 }
 
-static int load_image(int image)
+static int load_image(int image, const char *parameters)
 {
 	struct stat st;
 	void *bytes;
@@ -112,7 +112,7 @@ static int load_image(int image)
 	bytes = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, image, 0);
 	if (bytes == MAP_FAILED)
 		return -1;
-	ret = syscall(SYS_init_module, bytes, st.st_size, "");
+	ret = syscall(SYS_init_module, bytes, st.st_size, parameters);
 	munmap(bytes, st.st_size);
 	return ret;
 }
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(modules, many_rounds, 1700)
 	}
 	for (int round = 0; round < rounds(); round++) {
 		for (int i = 0; i < 3; i++) {
-			ASSERT_EQ(0, load_image(images[i]))
+			ASSERT_EQ(0, load_image(images[i], ""))
 				TH_LOG("%s: %s", names[i], strerror(errno));
 		}
 		ASSERT_EQ(3, nr_loaded());
@@ -274,6 +274,101 @@ TEST_F(modules, parameters)
 	EXPECT_NE(0, access("/sys/module/vfio_pci/parameters/ids", F_OK));
 	EXPECT_EQ(0, unload());
 }
+
+/* ---- ids ---- */
+
+#define NO_ID	"is no id"
+
+/* A function that no driver has and that is kept for none, so that it goes by its ids. */
+static int func_free(const struct pci_func *func)
+{
+	return pci_unbind(func) || pci_set(func, "driver_override", "\n") ? -1 : 0;
+}
+
+/* Lines about vfio-pci's ids that have come and are of this level of the kernel's. */
+static int count_lines(int log, const char *text, int level)
+{
+	const char * const texts[] = { "vfio_pci: ", text };
+	char line[256];
+	int count = 0;
+
+	while (log_find(log, texts, ARRAY_SIZE(texts), line, sizeof(line)))
+		count += (strtol(line, NULL, 10) & 7) == level;
+	return count;
+}
+
+/*
+ * What a list of ids takes: the device of the test bed is 1b36:0005 of subsystem 1af4:1100 and
+ * class 00ff00. Fields are hexadecimal, those left out match anything, and so does a class without
+ * a mask. Each id is told to the log. What is no id is warned about, and the rest holds; an empty
+ * item is nothing.
+ */
+static const struct {
+	const char *ids;
+	bool taken;
+	int told;
+	int warned;
+} lists[] = {
+	{ "", false, 0, 0 },
+	{ "1b36:0005", true, 1, 0 },
+	{ "1B36:5", true, 1, 0 },
+	{ "1b36:0006", false, 1, 0 },
+	{ "1b37:0005", false, 1, 0 },
+	{ "1b36:0005:1af4", true, 1, 0 },
+	{ "1b36:0005:1af5", false, 1, 0 },
+	{ "1b36:0005:1af4:1100", true, 1, 0 },
+	{ "1b36:0005:1af4:1101", false, 1, 0 },
+	{ "1b36:0005:ffffffff:1100", true, 1, 0 },
+	{ "1b36:0005:1af4:1100:020000", true, 1, 0 },
+	{ "1b36:0005:1af4:1100:00ff00:ffffff", true, 1, 0 },
+	{ "1b36:0005:1af4:1100:00ff01:ffffff", false, 1, 0 },
+	{ "1b36:0005:1af4:1100:00ff01:ffff00", true, 1, 0 },
+	{ "1b36:0005:ffffffff:ffffffff:020000:ff0000", false, 1, 0 },
+	{ "1b36:0006,1b36:0005", true, 2, 0 },
+	{ "1b36:0005,1b36:0006,1b36:0007", true, 3, 0 },
+	{ "1b36:0005,1b36:0005", true, 2, 0 },
+	{ ",", false, 0, 0 },
+	{ ",,1b36:0005,,", true, 1, 0 },
+	{ "nonsense", false, 0, 1 },
+	{ "1b36,:0005,1b36:,1b36:x,1b36-0005", false, 0, 5 },
+	{ "nonsense,1b36:0005", true, 1, 1 },
+	{ "1b36:0005,nonsense", true, 1, 1 },
+};
+
+TEST_F(modules, ids)
+{
+	char parameters[128], driver[64];
+	struct pci_func func;
+	int image, told, warned;
+
+	if (pci_find(TESTDEV, 0, &func))
+		SKIP(return, "no device %s", test_device_name(TESTDEV));
+	ASSERT_OK(log_announce("vfio_pci: .* " NO_ID));
+	ASSERT_OK(func_free(&func));
+	ASSERT_EQ(0, load());
+	image = module_image("vfio_pci");
+	ASSERT_LE(0, image);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		ASSERT_OK(syscall(SYS_delete_module, "vfio_pci", O_NONBLOCK));
+		told = log_open();
+		warned = log_open();
+		snprintf(parameters, sizeof(parameters), "ids=%s", lists[i].ids);
+		ASSERT_OK(load_image(image, parameters));
+		ASSERT_OK(pci_driver(&func, driver, sizeof(driver)));
+		EXPECT_STREQ(lists[i].taken ? "vfio-pci" : "", driver)
+			TH_LOG("%s", parameters);
+		EXPECT_EQ(lists[i].told, count_lines(told, "add [", 6))
+			TH_LOG("%s", parameters);
+		EXPECT_EQ(lists[i].warned, count_lines(warned, NO_ID, 4))
+			TH_LOG("%s", parameters);
+		close(told);
+		close(warned);
+	}
+	close(image);
+	EXPECT_EQ(0, unload());
+}
+
+/* ---- other parameters ---- */
 
 /* What the arbiter believes that a card decodes, "?" if it does not say. */
 static const char *arbiter_decodes(const struct pci_func *func, char *line, size_t size)
