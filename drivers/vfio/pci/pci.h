@@ -241,6 +241,7 @@ struct vfio_pci_sriov {
  * @pm_state: power.c: config space kept over a D3hot that would lose it; memory_lock, written
  * @wakeup: power.c: signalled once when the host wakes the device; memory_lock, written
  * @asleep: power.c: suspended by itself or with the machine; memory_lock, written
+ * @mastered: power.c: may be bus master again once the machine is awake; memory_lock, written
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
  * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
  * @error_state: reset.c: config space as it was then, or NULL; memory_lock, written
@@ -297,6 +298,7 @@ struct vfio_pci_device {
 	struct pci_saved_state *pm_state;
 	struct eventfd_ctx *wakeup;
 	bool asleep;
+	bool mastered;
 	struct task_struct *resetter;
 	bool frozen;
 	struct pci_saved_state *error_state;

@@ -12,9 +12,10 @@
  * is kept here.
  *
  * When the whole machine goes to sleep an open device goes with it: its interrupts and BARs are
- * taken away, the PCI core keeps its config space, and all is back when the machine is. What the
- * device had inside is lost then, unless its user had it sleep before. With the parameter
- * keep_awake an open device refuses.
+ * taken away and it is no bus master, since the IOMMU sleeps too and lets everything through. The
+ * PCI core keeps its config space, and all is back when the machine is. What the device had inside
+ * is lost then, unless its user had it sleep before. With the parameter keep_awake an open device
+ * refuses.
  *
  * References, for the balance: binding leaves the one that the PCI core took (idle_awake), or gives
  * it back and takes it at open; may_sleep means that one was given back. It is written in the
@@ -338,10 +339,27 @@ static int __maybe_unused power_prepare_machine(struct device *dev)
 	return -EBUSY;
 }
 
+static int __maybe_unused power_suspend_machine(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+
+	power_suspend(dev);
+	vfio_pci_quiesce(vpci);
+	vpci->mastered = vfio_pci_command_update(vpci, PCI_COMMAND_MASTER, 0) & PCI_COMMAND_MASTER;
+	vfio_pci_resume(vpci);
+	pci_wait_for_pending_transaction(vpci->pdev);
+	return 0;
+}
+
 static int __maybe_unused power_resume_machine(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
+	vfio_pci_quiesce(vpci);
+	if (vpci->mastered)
+		vfio_pci_command_update(vpci, 0, PCI_COMMAND_MASTER);
+	vpci->mastered = false;
+	vfio_pci_resume(vpci);
 	power_resume(dev);
 	if (vpci->config.shadow)
 		dev_info(dev, "has slept with the machine while in use\n");
@@ -350,6 +368,6 @@ static int __maybe_unused power_resume_machine(struct device *dev)
 
 const struct dev_pm_ops vfio_pci_pm_ops = {
 	.prepare = pm_sleep_ptr(power_prepare_machine),
-	SET_SYSTEM_SLEEP_PM_OPS(power_suspend, power_resume_machine)
+	SET_SYSTEM_SLEEP_PM_OPS(power_suspend_machine, power_resume_machine)
 	SET_RUNTIME_PM_OPS(power_suspend, power_resume, NULL)
 };

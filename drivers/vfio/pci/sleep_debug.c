@@ -2,7 +2,8 @@
 /*
  * /sys/kernel/debug/vfio/BDF/pci/rehearse_sleep, in debug builds: a write takes this one device
  * through what the kernel does with every device when the machine goes to sleep and wakes up, and
- * ends with the error that would have kept the machine awake. The machine that tests run in does
+ * ends with the error that would have kept the machine awake; with -EIO if the device could have
+ * written to memory meanwhile. The machine that tests run in does
  * not survive the loss of its own devices.
  */
 #include <linux/debugfs.h>
@@ -16,6 +17,7 @@
 static int sleep_and_wake(struct device *dev)
 {
 	const struct dev_pm_ops *bus = dev->bus->pm;
+	u16 command;
 	int ret;
 
 	device_lock_assert(dev);
@@ -23,7 +25,12 @@ static int sleep_and_wake(struct device *dev)
 	ret = bus->suspend(dev);
 	if (ret)
 		return ret;
-	ret = bus->suspend_late(dev);
+	/* The IOMMU would sleep next. */
+	pci_read_config_word(to_pci_dev(dev), PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MASTER)
+		ret = -EIO;
+	else
+		ret = bus->suspend_late(dev);
 	if (ret)
 		goto resume;
 	ret = bus->suspend_noirq(dev);

@@ -47,6 +47,11 @@ static struct vfio_pci_device *pf_find(struct pci_dev *vf)
  */
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 {
+	/* The PF brings its VFs' registers back: it wakes up first, and sleeps last. */
+	if (vpci->pdev->is_virtfn &&
+	    !device_link_add(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev, DL_FLAG_STATELESS))
+		pci_dbg(vpci->pdev, "not linked to its PF\n");
+
 	INIT_LIST_HEAD(&vpci->sriov.vfs);
 	mutex_lock(&pfs_lock);
 	if (vpci->pdev->is_virtfn) {
@@ -76,6 +81,8 @@ void vfio_pci_sriov_remove(struct vfio_pci_device *vpci)
 	mutex_lock(&pfs_lock);
 	list_del_init(&vpci->sriov.node);
 	mutex_unlock(&pfs_lock);
+	if (vpci->pdev->is_virtfn)
+		device_link_remove(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev);
 }
 
 /* ---- VFs come and go ---- */

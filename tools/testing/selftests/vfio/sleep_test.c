@@ -163,6 +163,32 @@ TEST_F(machine_sleep, vectors)
 	EXPECT_LT(0, event_wait(self->event, PATIENCE_MS));
 }
 
+/* Who let it sleep by himself, and asked for that, is woken up. */
+TEST_F(machine_sleep, low_power)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_low_power_entry_with_wakeup data;
+	} entry = {
+		.head.argsz = sizeof(entry),
+		.head.flags = VFIO_DEVICE_FEATURE_SET |
+			      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+		.data.wakeup_eventfd = self->other,
+	};
+	struct client *card = &self->card;
+
+	if (!join_or_skip(_metadata, card, &self->edu, E1000E, 0))
+		return;
+	ASSERT_OK(ioctl(card->device, VFIO_DEVICE_FEATURE, &entry));
+	ASSERT_OK(sleep_with_machine(&card->func));
+	EXPECT_EQ(1, event_wait(self->other, PATIENCE_MS));
+	ASSERT_OK(e1000e_start(card));
+	ASSERT_OK(irq_events(card->device, MSIX, 0, 1, &self->event));
+	ASSERT_OK(e1000e_route(card, 0));
+	ASSERT_OK(e1000e_raise(card));
+	EXPECT_LT(0, event_wait(self->event, PATIENCE_MS));
+}
+
 /* Who insists on it is not put to sleep; the log says who has it. Closed, it sleeps. */
 TEST_F(machine_sleep, refused)
 {

@@ -381,6 +381,86 @@ TEST_F(sriov, parallel)
 	}
 }
 
+/* ---- at the same time ---- */
+
+#define FLR_BEGINS	"p:vfio_calls/flr_begins pcie_reset_flr\n"
+#define FLR_ENDS	"r:vfio_calls/flr_ends pcie_reset_flr\n"
+
+static int resets_trace(void)
+{
+	return file_write(TRACING "/kprobe_events", FLR_BEGINS) ||
+	       file_write(TRACING "/kprobe_events", FLR_ENDS) || trace_open() ||
+	       file_write(TRACE_INSTANCE "/events/vfio_calls/enable", "1") ? -1 : 0;
+}
+
+static void resets_forget(void)
+{
+	trace_close();
+	file_write(TRACING "/kprobe_events", "-:vfio_calls/flr_begins\n");
+	file_write(TRACING "/kprobe_events", "-:vfio_calls/flr_ends\n");
+}
+
+/* The most resets of functions that were under way at a time. */
+static int resets_at_once(void)
+{
+	FILE *trace = fopen(TRACE_INSTANCE "/trace", "re");
+	int now = 0, most = 0;
+	char line[512];
+
+	if (!trace)
+		return -1;
+	while (fgets(line, sizeof(line), trace)) {
+		now += !!strstr(line, ": flr_begins:") - !!strstr(line, ": flr_ends:");
+		most = now > most ? now : most;
+	}
+	fclose(trace);
+	return most;
+}
+
+static int open_and_reset(struct _test_data_sriov *self, int nth)
+{
+	if (open_vf(self, nth, TOKEN_A))
+		return errno;
+	for (int i = 0; i < 10; i++)
+		if (ioctl(self->client[nth].device, VFIO_DEVICE_RESET))
+			return errno;
+	return 0;
+}
+
+/* A function's reset takes a tenth of a second; those of others do not wait for it. */
+TEST_F(sriov, resets_do_not_wait)
+{
+	pid_t child[NR_VFS];
+
+	resets_forget();
+	if (resets_trace())
+		SKIP(return, "no kprobe events here: %s", strerror(errno));
+	ASSERT_OK(open_pf(self, TOKEN_A));
+	for (int i = 0; i < NR_VFS; i++) {
+		child[i] = fork();
+		if (!child[i])
+			_exit(open_and_reset(self, i));
+	}
+	for (int i = 0; i < NR_VFS; i++)
+		EXPECT_EQ(0, child_end(child[i], 3 * PATIENCE_MS));
+	EXPECT_EQ(NR_VFS, resets_at_once());
+	resets_forget();
+}
+
+/* A VF is the consumer of its PF, as long as it is ours: the machine puts it to sleep first. */
+TEST_F(sriov, sleeps_before_its_pf)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/supplier:pci:%s", self->vf[0].bdf,
+		 self->pf.bdf);
+	EXPECT_EQ(0, access(path, F_OK));
+	ASSERT_OK(pci_unbind(&self->vf[0]));
+	EXPECT_EQ(-1, access(path, F_OK));
+	ASSERT_OK(pci_bind(&self->vf[0], "vfio-pci"));
+	EXPECT_EQ(0, access(path, F_OK));
+}
+
 static void *take_vfs_away(void *data)
 {
 	struct _test_data_sriov *self = data;
