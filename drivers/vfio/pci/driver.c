@@ -79,11 +79,34 @@ static const struct pci_device_id without_intx[] = {
 	{}
 };
 
+#ifdef VFIO_DEBUG
+static char also_denied[sizeof("1234:abcd")];
+module_param_string(also_denied, also_denied, sizeof(also_denied), 0644);
+MODULE_PARM_DESC(also_denied, "An id that is treated as if it were in the denylist: vendor:device");
+
+static char also_without_intx[sizeof("1234:abcd")];
+module_param_string(also_without_intx, also_without_intx, sizeof(also_without_intx), 0644);
+MODULE_PARM_DESC(also_without_intx, "An id whose INTx is treated as if it could not be masked: vendor:device");
+#else
+#define also_denied		""
+#define also_without_intx	""
+#endif
+
+static bool is_listed(const struct pci_device_id *list, const char *also, struct pci_dev *pdev)
+{
+	unsigned int vendor, device;
+
+	if (pci_match_id(list, pdev))
+		return true;
+	return sscanf(also, "%x:%x", &vendor, &device) == 2 && vendor == pdev->vendor &&
+	       device == pdev->device;
+}
+
 static int driver_refuses(struct pci_dev *pdev)
 {
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
-	if (pci_match_id(denied, pdev)) {
+	if (is_listed(denied, also_denied, pdev)) {
 		if (!disable_denylist) {
 			pci_warn(pdev, "%04x:%04x is in vfio-pci's denylist, not taken\n",
 				 pdev->vendor, pdev->device);
@@ -129,7 +152,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci = vfio_alloc_device(vfio_pci_device, vdev, &pdev->dev, &vfio_pci_device_ops);
 	if (IS_ERR(vpci))
 		return PTR_ERR(vpci);
-	vpci->intx.hidden = !!pci_match_id(without_intx, pdev);
+	vpci->intx.hidden = is_listed(without_intx, also_without_intx, pdev);
 	vpci->no_command_mask = nointxmask;
 	vpci->hide_gaps = hide_config_gaps;
 	vpci->keeps_awake = keep_awake;

@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
+#include <linux/pci_regs.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -436,6 +437,69 @@ TEST_F(modules, disable_denylist)
 	EXPECT_STREQ("Y", value);
 	EXPECT_NE(0, param_bool("disable_denylist", false));
 	close(log);
+	EXPECT_EQ(0, unload());
+}
+
+#define ALSO_DENIED		"/sys/module/vfio_pci/parameters/also_denied"
+#define ALSO_WITHOUT_INTX	"/sys/module/vfio_pci/parameters/also_without_intx"
+
+/*
+ * A device that is known to be unsafe is refused, and taken by whoever gave up the protection; the
+ * log says both. None of them can be emulated, so a debug build takes another for one.
+ */
+TEST_F(modules, denylist)
+{
+	struct pci_func func;
+	int log;
+
+	ASSERT_OK(log_announce("denylist"));
+	ASSERT_OK(pci_find(TESTDEV, 0, &func));
+	log = log_open();
+	ASSERT_EQ(0, load());
+	if (file_write(ALSO_DENIED, "1b36:0005")) {
+		EXPECT_EQ(0, unload());
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	}
+	EXPECT_ERRNO(ENODEV, pci_bind(&func, "vfio-pci"));
+	EXPECT_TRUE(log_has(log, "1b36:0005 is in vfio-pci's denylist, not taken"));
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, system("modprobe vfio-pci disable_denylist=1 also_denied=1b36:0005"));
+	EXPECT_OK(pci_bind(&func, "vfio-pci"));
+	EXPECT_TRUE(log_has(log, "1b36:0005 is in vfio-pci's denylist, taken nevertheless"));
+	close(log);
+	EXPECT_EQ(0, unload());
+}
+
+/* A device whose INTx cannot be masked has none: no pin, no interrupt, and the line stays off. */
+TEST_F(modules, without_intx)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info) };
+	__s32 event = event_new();
+	struct client c;
+	__u32 command;
+
+	ASSERT_EQ(0, load());
+	if (file_write(ALSO_WITHOUT_INTX, "8086:10d3")) {
+		EXPECT_EQ(0, unload());
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	}
+	ASSERT_OK(pci_find(E1000E, 0, &c.func));
+	ASSERT_OK(pci_bind(&c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, E1000E, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, config_read(&c, PCI_INTERRUPT_PIN, 1));
+	EXPECT_OK(irq_info(c.device, VFIO_PCI_INTX_IRQ_INDEX, &info));
+	EXPECT_EQ(0, info.count);
+	EXPECT_ERRNO(EINVAL, irq_events(c.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &event));
+	EXPECT_OK(config_command(&c, 0, PCI_COMMAND_INTX_DISABLE));
+	EXPECT_OK(pci_config_read(&c.func, PCI_COMMAND, 2, &command));
+	EXPECT_EQ(PCI_COMMAND_INTX_DISABLE, command & PCI_COMMAND_INTX_DISABLE);
+	/* Messages go their way. */
+	EXPECT_OK(irq_events(c.device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &event));
+	EXPECT_OK(e1000e_start(&c));
+	EXPECT_OK(e1000e_raise(&c));
+	EXPECT_LT(0, event_wait(event, PATIENCE_MS));
+	client_close(&c);
+	close(event);
 	EXPECT_EQ(0, unload());
 }
 
