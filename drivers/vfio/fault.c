@@ -37,7 +37,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_should_fail, VFIO_NS);
 
 static int linger_ms;
 module_param(linger_ms, int, 0644);
-MODULE_PARM_DESC(linger_ms, "Milliseconds that a call stays inside of its device (0: no longer than it has to)");
+MODULE_PARM_DESC(linger_ms, "Milliseconds that a call stays inside of its device, and a group in its container (0: no longer than it has to)");
 
 /**
  * vfio_linger - stay inside for a while, if a test wants that

@@ -25,12 +25,14 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "fault.h"
 #include "trace.h"
 #include "vfio.h"
 
-/* Guards the list of groups, their number of devices and the minors. */
+/* Guards the lists of groups, their number of devices and the minors. */
 static DEFINE_MUTEX(groups_lock);
 static LIST_HEAD(groups);
+static LIST_HEAD(dying);
 static DEFINE_IDR(minors);
 static struct class *group_class;
 static dev_t first_devt;
@@ -358,6 +360,7 @@ static struct vfio_group *group_alloc(struct iommu_group *iommu_group, bool noio
 	spin_lock_init(&group->view_lock);
 	INIT_LIST_HEAD(&group->devices);
 	INIT_LIST_HEAD(&group->node);
+	init_completion(&group->gone);
 	group->iommu_group = iommu_group_ref_get(iommu_group);
 	group->member.noiommu = noiommu;
 
@@ -378,7 +381,7 @@ static void group_forget(struct vfio_group *group)
 	lockdep_assert_held(&group->lock);
 
 	spin_lock(&group->view_lock);
-	group->iommu_group = NULL;
+	WRITE_ONCE(group->iommu_group, NULL);
 	spin_unlock(&group->view_lock);
 	iommu_group_put(iommu_group);
 }
@@ -414,17 +417,35 @@ static int group_publish(struct vfio_group *group)
 	return ret;
 }
 
-static struct vfio_group *group_find(struct iommu_group *iommu_group)
+static struct vfio_group *group_find(struct list_head *list, struct iommu_group *iommu_group)
 {
 	struct vfio_group *group;
 
 	lockdep_assert_held(&groups_lock);
 
-	list_for_each_entry(group, &groups, node) {
-		if (group->iommu_group == iommu_group)
+	list_for_each_entry(group, list, node) {
+		if (READ_ONCE(group->iommu_group) == iommu_group)
 			return group;
 	}
 	return NULL;
+}
+
+/*
+ * Takes groups_lock. A predecessor that dies has the DMA of the iommu_group until it is gone, and
+ * who hears of a new group may use it at once: so that one waits.
+ */
+static void groups_lock_for(struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+
+	mutex_lock(&groups_lock);
+	while ((group = group_find(&dying, iommu_group))) {
+		get_device(&group->dev);
+		mutex_unlock(&groups_lock);
+		wait_for_completion(&group->gone);
+		put_device(&group->dev);
+		mutex_lock(&groups_lock);
+	}
 }
 
 static void group_list_device(struct vfio_group *group, struct vfio_device *device)
@@ -443,7 +464,8 @@ static void group_list_device(struct vfio_group *group, struct vfio_device *devi
  * @device: ready to be opened: it may be before this returns
  * @iommu_group: the device's; the group takes a reference of its own
  *
- * Context: process context; takes groups_lock.
+ * Context: process context; takes groups_lock. Waits for a group before it that still leaves its
+ * container.
  * Return: 0, -ENOMEM, -ENOSPC without a free minor, or why the node could not be made.
  */
 int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
@@ -451,8 +473,8 @@ int vfio_group_join(struct vfio_device *device, struct iommu_group *iommu_group)
 	struct vfio_group *group;
 	int ret = 0;
 
-	mutex_lock(&groups_lock);
-	group = group_find(iommu_group);
+	groups_lock_for(iommu_group);
+	group = group_find(&groups, iommu_group);
 	if (group) {
 		group_list_device(group, device);
 		goto out;
@@ -488,7 +510,7 @@ struct vfio_group *vfio_group_get(struct iommu_group *iommu_group)
 	struct vfio_group *group;
 
 	mutex_lock(&groups_lock);
-	group = group_find(iommu_group);
+	group = group_find(&groups, iommu_group);
 	if (group)
 		get_device(&group->dev);
 	mutex_unlock(&groups_lock);
@@ -582,7 +604,7 @@ static void group_unpublish(struct vfio_group *group)
 {
 	lockdep_assert_held(&groups_lock);
 
-	list_del_init(&group->node);
+	list_move(&group->node, &dying);
 	cdev_device_del(&group->cdev, &group->dev);
 	idr_remove(&minors, MINOR(group->dev.devt));
 }
@@ -593,11 +615,17 @@ static void group_unpublish(struct vfio_group *group)
  */
 static void group_die(struct vfio_group *group)
 {
+	vfio_linger();
 	mutex_lock(&group->lock);
 	if (group->member.container)
 		vfio_container_detach(&group->member);
 	group_forget(group);
 	mutex_unlock(&group->lock);
+
+	mutex_lock(&groups_lock);
+	list_del_init(&group->node);
+	mutex_unlock(&groups_lock);
+	complete_all(&group->gone);
 	put_device(&group->dev);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 
+#include "fault.h"
 #include "vfio.h"
 
 /*
@@ -25,7 +26,7 @@ static struct iommu_group *device_iommu_group(struct vfio_device *device)
 		device->noiommu = true;
 		return vfio_noiommu_group_create(device->dev);
 	}
-	if (!device_iommu_capable(device->dev, IOMMU_CAP_CACHE_COHERENCY)) {
+	if (!device_iommu_capable(device->dev, IOMMU_CAP_CACHE_COHERENCY) || vfio_should_fail()) {
 		iommu_group_put(iommu_group);
 		return ERR_PTR(-EINVAL);
 	}

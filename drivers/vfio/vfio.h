@@ -117,7 +117,8 @@ struct vfio_member {
  * struct vfio_group - /dev/vfio/N
  * @dev: the class device; its reference count is that of the struct
  * @cdev: the node; an open file holds it and so the struct
- * @node: in the list of groups; guarded by groups_lock
+ * @node: in the list of groups, or of those that die; guarded by groups_lock
+ * @gone: it has left its container, and a successor may come
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
  * @lock: guards @iommu_group, @opened_file, @holder, @told and @member.container. May be held for
  *	as long as much memory takes to be unpinned
@@ -135,6 +136,7 @@ struct vfio_group {
 	struct device dev;
 	struct cdev cdev;
 	struct list_head node;
+	struct completion gone;
 	unsigned int nr_devices;
 
 	struct mutex lock; /* of the members up to @member */

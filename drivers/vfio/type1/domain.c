@@ -64,7 +64,8 @@ struct type1_domain *domain_create(struct iommu_group *iommu_group)
 
 	/* The answer depends on the devices, and can only be had before the first mapping. */
 	if (iommu_domain->ops->enforce_cache_coherency)
-		domain->coherent = iommu_domain->ops->enforce_cache_coherency(iommu_domain);
+		domain->coherent = iommu_domain->ops->enforce_cache_coherency(iommu_domain) &&
+				   !vfio_should_fail();
 	domain->domain = iommu_domain;
 	INIT_LIST_HEAD(&domain->groups);
 	return domain;

@@ -209,13 +209,14 @@ static long type1_map_dma(void *owner, struct vfio_call *call)
 	int ret, prot = IOMMU_CACHE;
 	u64 vaddr_last;
 
+	ret = make_range(iommu, "iova", map->iova, map->size, &range.last);
+	if (!ret)
+		ret = make_range(iommu, "vaddr", map->vaddr, map->size, &vaddr_last);
+	if (ret)
+		return ret;
 	if (set_vaddr == !!(map->flags & MAP_ACCESS))
 		return refuse(iommu, "flags need READ or WRITE, or VADDR and neither");
 	ret = check_aligned(iommu, "vaddr, iova and size", map->vaddr | map->iova | map->size);
-	if (!ret)
-		ret = make_range(iommu, "iova", map->iova, map->size, &range.last);
-	if (!ret)
-		ret = make_range(iommu, "vaddr", map->vaddr, map->size, &vaddr_last);
 	if (ret)
 		return ret;
 
@@ -292,9 +293,9 @@ static int dirty_get(struct type1_iommu *iommu, struct vfio_call *call)
 	get = vfio_call_tail(call, sizeof(*get));
 	if (IS_ERR(get))
 		return PTR_ERR(get);
-	ret = check_aligned(iommu, "iova and size", get->iova | get->size);
+	ret = make_range(iommu, "iova", get->iova, get->size, &range.last);
 	if (!ret)
-		ret = make_range(iommu, "iova", get->iova, get->size, &range.last);
+		ret = check_aligned(iommu, "iova and size", get->iova | get->size);
 	if (!ret)
 		ret = check_bitmap(iommu, &get->bitmap, get->size);
 	if (ret)

@@ -63,6 +63,22 @@ TEST_F(coherency, two_groups)
 	EXPECT_EQ(self->enforced, dma_cc(self->c.container));
 }
 
+/* One group whose domain is not coherent is enough, as long as it is there. Debug builds have one. */
+TEST_F(coherency, unlike_domains)
+{
+	int container = self->c.container;
+	struct client other;
+
+	if (!fault_possible())
+		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
+	ASSERT_OK(group_set_container(self->c.group, container));
+	ASSERT_OK(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(client_join_apart(&other, container, EDU, 1));
+	EXPECT_EQ(0, dma_cc(container));
+	client_close(&other);
+	EXPECT_EQ(self->enforced, dma_cc(container));
+}
+
 int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU };

@@ -244,6 +244,7 @@ TEST_F(dirty, range_rules)
 	EXPECT_ERRNO(EINVAL, dirty_get(self->fd, IOVA, 2048, PAGE, self->bits, 8));
 	EXPECT_ERRNO(EINVAL, dirty_get(self->fd, IOVA + 2048, PAGE, PAGE, self->bits, 8));
 	EXPECT_ERRNO(EOVERFLOW, dirty_get(self->fd, 0 - PAGE, 2 * PAGE, PAGE, self->bits, 8));
+	EXPECT_ERRNO(EOVERFLOW, dirty_get(self->fd, 0 - PAGE, PAGE + 1, PAGE, self->bits, 8));
 	EXPECT_OK(dirty_get(self->fd, 0 - PAGE, PAGE, PAGE, self->bits, 8));
 	EXPECT_EQ(0, self->bits[0]);
 }

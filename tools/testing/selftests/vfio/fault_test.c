@@ -409,6 +409,27 @@ TEST_F(fault, detach)
 	ASSERT_ERRNO(EINVAL, iommu_info(_fd, &_info));			\
 } while (0)
 
+/* A group can always leave others, and what they can map is the same when it has come back. */
+TEST_F(fault, detach_of_two)
+{
+	struct client *o = &self->other;
+	struct iommu_info before, after;
+
+	if (!strcmp(variant->nth, TASK_FAIL_NTH))
+		ASSERT_OK(spare("iommu_group_release_dma_owner"));
+	ASSERT_OK(iommu_info(self->fd, &before));
+	ASSERT_OK(client_open_group(o, EDU, 1));
+	ASSERT_OK(group_set_container(o->group, self->fd));
+	SWEEP(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER),
+	      ASSERT_TRUE(false),
+	      { EXPECT_WORKS();
+		ASSERT_OK(group_set_container(o->group, self->fd)); });
+	ASSERT_OK(ioctl(o->group, VFIO_GROUP_UNSET_CONTAINER));
+	ASSERT_OK(iommu_info(self->fd, &after));
+	EXPECT_EQ(0, memcmp(before.data, after.data, sizeof(before.data)));
+	EXPECT_WORKS();
+}
+
 /* A container that did not get its backend can ask again. */
 TEST_F(fault, set_iommu)
 {

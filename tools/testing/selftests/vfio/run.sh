@@ -145,6 +145,11 @@ unload() {
 	! grep -E '^vfio' /proc/modules
 }
 
+# What came too late for the program that did it, and too early for the next.
+between() {
+	REPORTS_ONLY=1 complained "all programs"
+}
+
 # The scanner only looks at what is older than five seconds; the second scan clears up what the
 # first one saw in passing.
 leaks() {
@@ -194,7 +199,8 @@ fi
 [ ! -e $kmemleak ] || { echo scan >$kmemleak && echo clear >$kmemleak; }
 
 echo "KTAP version 1"
-echo "1..$(($# + 2 + $([ -e $kmemleak ] && echo 1 || echo 0)))"
+echo "1..$(($# + 3 + $([ -e $kmemleak ] && echo 1 || echo 0)))"
+mark "all programs"
 number=1
 whole $number "modules load" load
 for program; do
@@ -213,7 +219,8 @@ if [ -n "$stuck" ]; then
 	exit 1
 fi
 whole $((number + 1)) "modules unload" unload
-[ ! -e $kmemleak ] || whole $((number + 2)) "no memory leaked" leaks
+whole $((number + 2)) "no report between the programs" between
+[ ! -e $kmemleak ] || whole $((number + 3)) "no memory leaked" leaks
 coverage
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]
