@@ -63,7 +63,7 @@ TEST_F(coherency, two_groups)
 	EXPECT_EQ(self->enforced, dma_cc(self->c.container));
 }
 
-/* One group whose domain is not coherent is enough, as long as it is there. Debug builds have one. */
+/* One group whose domain is not coherent is enough while it is there. Debug builds can have one. */
 TEST_F(coherency, unlike_domains)
 {
 	int container = self->c.container;

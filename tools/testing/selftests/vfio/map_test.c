@@ -91,7 +91,7 @@ TEST_F(map, wraps)
 	EXPECT_ERRNO(EOVERFLOW, dma_map_rw(self->c.container, (void *)last_page, IOVA, 2 * PAGE));
 	EXPECT_ERRNO(EOVERFLOW, dma_map_rw(self->c.container, self->memory, PAGE, last_page));
 	/* Whatever else is wrong with it. */
-	EXPECT_ERRNO(EOVERFLOW, dma_map_rw(self->c.container, self->memory, last_page, PAGE + 2048));
+	EXPECT_ERRNO(EOVERFLOW, dma_map_rw(self->c.container, self->memory, last_page, PAGE + 1));
 	EXPECT_ERRNO(EOVERFLOW, dma_map(self->c.container, 0, self->memory, last_page, 2 * PAGE));
 	EXPECT_NO_TRACE();
 }
