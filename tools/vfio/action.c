@@ -72,6 +72,8 @@ int action_run(const struct action *action, const struct options *options)
 	struct target target;
 	int status = target_load(&target, options->target);
 
+	if (!status && action->check_target)
+		status = action->check_target(&target, options);
 	if (!status)
 		status = each(action, &target, options, NULL, true);
 	if (!status)

@@ -6,13 +6,25 @@
 
 #include "vfioctl.h"
 
+/* All of a group is bound for a program to use it, and not where the host keeps a part. */
+static int check_target(const struct target *target, const struct options *options)
+{
+	const struct device *bridge = group_blocking_bridge(&target->group);
+
+	if (!bridge || options->force || !target_is_group(target, options->group))
+		return STATUS_OK;
+	return failure(STATUS_BUSY,
+		       "group %d is the chipset's: %s, a bridge, stays with %s; --force takes the rest",
+		       target->group.id, bridge->name, bridge->driver);
+}
+
 static int check(const struct device *device, const struct options *options)
 {
 	struct text what = {};
 	int status = STATUS_OK;
 
 	if (!options->force && use_by_host(device, &what))
-		status = failure(STATUS_BUSY, "%s: the host uses it: %s (--force takes it)",
+		status = failure(STATUS_BUSY, "%s: the host uses it: %s; --force takes it",
 				 device->name, what.bytes);
 	text_free(&what);
 	return status;
@@ -32,6 +44,9 @@ static int take(const struct steps *steps, const struct device *device,
 	int status = binding_take(steps, device);
 	int error;
 
+	if (status && device->group < 0 &&
+	    !module_parameter_is_on("vfio", "enable_unsafe_noiommu_mode"))
+		message("%s: no IOMMU watches it; see vfioctl doctor", device->name);
 	if (status || !options->persist)
 		return status;
 	error = persist_set(steps, device);
@@ -42,24 +57,46 @@ static int take(const struct steps *steps, const struct device *device,
 }
 
 /* Nothing is wrong, but a program could not use it yet. */
+static void hint_viable(const struct group *group)
+{
+	const struct device *bridge = group_blocking_bridge(group);
+
+	if (bridge)
+		message("group %d is not viable because of %s %s, a bridge", group->id,
+			bridge->name, bridge->driver);
+	else if (group->blockers.count)
+		message("group %d is not viable because of %s; vfioctl bind %d binds all of it",
+			group->id, group->blockers.name[0], group->id);
+}
+
+/* VFIO makes a group for a device that has none, if it may. */
 static void hint(const struct target *target)
 {
+	struct device device;
 	struct group group;
+	int id = target->group.id;
 
-	if (target->group.id < 0) {
-		message("no IOMMU watches %s: programs cannot use it; see vfioctl doctor",
-			target->device);
+	if (id < 0 && device_load(&device, target->device))
+		id = device.group;
+	if (id < 0)
 		return;
-	}
-	if (group_load(&group, target->group.id) && group.blockers.count)
-		message("group %d is not viable because of %s; vfioctl bind %d binds all of it",
-			group.id, group.blockers.name[0], group.id);
+	if (group_load(&group, id) && group.noiommu)
+		message("%s is used without an IOMMU, by %s: who opens it reaches all memory",
+			target->device, group.node);
+	else
+		hint_viable(&group);
 	group_free(&group);
 }
 
 int command_bind(const struct options *options)
 {
-	static const struct action bind = { check, prepare, take, hint };
+	static const struct action bind = {
+		.check_target = check_target,
+		.check = check,
+		.prepare = prepare,
+		.one = take,
+		.hint = hint,
+	};
 
 	return action_run(&bind, options);
 }

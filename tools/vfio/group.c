@@ -125,6 +125,20 @@ static int compare(const void *left, const void *right)
 	return *(const int *)left - *(const int *)right;
 }
 
+/*
+ * A bridge that keeps the group from being used, such as that of a chipset to its ISA bus: bridges
+ * are not bound with their group. NULL: there is none.
+ */
+const struct device *group_blocking_bridge(const struct group *group)
+{
+	size_t i;
+
+	for (i = 0; i < group->count; i++)
+		if (device_is_bridge(&group->devices[i]) && device_hinders(&group->devices[i]))
+			return &group->devices[i];
+	return NULL;
+}
+
 /* The numbers of all groups, in order. The caller frees @ids. False where there is none. */
 bool group_all(int **ids, size_t *count)
 {
@@ -179,10 +193,16 @@ int target_load(struct target *target, const char *text)
 	return load_device(target, text);
 }
 
+/* Is all of the group meant? */
+bool target_is_group(const struct target *target, bool whole_group)
+{
+	return whole_group || !target->device[0];
+}
+
 /* Is @device meant? Bridges only where they are named. */
 bool target_has(const struct target *target, const struct device *device, bool whole_group)
 {
 	if (!strcmp(target->device, device->name))
 		return true;
-	return (whole_group || !target->device[0]) && !device_is_bridge(device);
+	return target_is_group(target, whole_group) && !device_is_bridge(device);
 }

@@ -4,6 +4,7 @@
  * before the one that loads drivers, so that vfio-pci is there first and no other driver matches.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "vfioctl.h"
 
@@ -30,6 +31,28 @@ int persist_set(const struct steps *steps, const struct device *device)
 	error = step_create(steps, rule.bytes, path);
 	text_free(&rule);
 	return error;
+}
+
+/*
+ * The package's hook puts the rules that are there into each initramfs that is made; one that is
+ * older than the rule has not got it.
+ */
+bool persist_is_in_initramfs(const struct device *device)
+{
+	struct names files = tree_names("/boot");
+	char path[128];
+	bool has = false;
+	long long made;
+	size_t i;
+
+	file_of(device, path, sizeof(path));
+	made = tree_time("%s", path);
+	if (made >= 0 && tree_has("/usr/share/initramfs-tools/hooks/vfio-dkms"))
+		for (i = 0; i < files.count && !has; i++)
+			has = !strncmp(files.name[i], "initrd.img-", 11) &&
+			      tree_time("/boot/%s", files.name[i]) >= made;
+	names_free(&files);
+	return has;
 }
 
 /* 0 or -errno. */

@@ -4,6 +4,7 @@
  * JSON, and nothing is changed.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +47,16 @@ int step_write(const struct steps *steps, const char *content, const char *path)
 	return 0;
 }
 
-/* Make a file. 0 or -errno. */
+/* Make a file, and the folder that it is in. 0 or -errno. */
 int step_create(const struct steps *steps, const char *content, const char *path)
 {
+	char folder[PATH_MAX];
+
 	if (!steps->dry)
 		return changed(tree_path("%s", path), tree_create, content);
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (!tree_has("%s", folder))
+		show(steps, "mkdir -p", NULL, folder);
 	show(steps, "echo", content, path);
 	return 0;
 }

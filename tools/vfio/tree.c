@@ -70,6 +70,19 @@ bool tree_has(const char *format, ...)
 	return has;
 }
 
+/* When a file was written, in seconds; -1 where there is none. */
+long long tree_time(const char *format, ...)
+{
+	struct stat stat_of;
+	char *path;
+	int error;
+
+	PATH_FROM(path, format);
+	error = stat(path, &stat_of);
+	free(path);
+	return error ? -1 : stat_of.st_mtime;
+}
+
 static char *read_all(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -6,24 +6,45 @@
 
 #include "vfioctl.h"
 
+static int check(const struct device *device, const struct options *options)
+{
+	struct module module;
+
+	if (options->after == AFTER_UNSET || strcmp(device->driver, VFIO_DRIVER))
+		return STATUS_OK;
+	module_load(&module);
+	if (module.flavour == VFIO_STANDALONE)
+		return STATUS_OK;
+	return failure(STATUS_FAILED,
+		       "the %s VFIO has no --after: unbind waits for the program that has %s",
+		       flavour_name(module.flavour), device->name);
+}
+
+static int forget(const struct steps *steps, const struct device *device)
+{
+	bool stale = persist_is_in_initramfs(device);
+	int error = persist_clear(steps, device);
+
+	if (error)
+		return failure(status_of(error), "%s: removing its udev rule: %s", device->name,
+			       strerror(-error));
+	if (stale && !steps->dry)
+		message("%s: the initramfs has the rule yet: update-initramfs -u -k all",
+			device->name);
+	return STATUS_OK;
+}
+
 static int give(const struct steps *steps, const struct device *device,
 		const struct options *options)
 {
 	int status = binding_give(steps, device, options->after);
-	int error;
 
-	if (status || !options->persist)
-		return status;
-	error = persist_clear(steps, device);
-	if (error)
-		return failure(status_of(error), "%s: removing its udev rule: %s", device->name,
-			       strerror(-error));
-	return STATUS_OK;
+	return status || !options->persist ? status : forget(steps, device);
 }
 
 int command_unbind(const struct options *options)
 {
-	static const struct action unbind = { .one = give };
+	static const struct action unbind = { .check = check, .one = give };
 
 	return action_run(&unbind, options);
 }

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Does the host use a device that is about to be taken from it? A disk is used when it, or a part
- * of it, is mounted, swapped to, or below another disk; a network interface when it has a route.
+ * of it, is mounted, swapped to, one of a mounted btrfs, below another disk, or claimed by whatever
+ * else in the kernel; also when it is one path of an NVMe disk of several. A network interface is
+ * used when it is part of another, has a route, is up with an address that somebody gave it, or
+ * belongs to another network namespace, where nothing of it can be seen.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "vfioctl.h"
+
+/* Says how the host uses what has this name; false where it does not. */
+typedef bool (*rule)(const char *name, struct text *how);
 
 static bool is_below(const char *class, const char *name, const char *folder)
 {
@@ -28,49 +40,227 @@ static bool file_says(const char *path, const char *word)
 	return says;
 }
 
-static bool disk_in_use(const char *name)
+static bool say_if(bool used, const char *words, struct text *how)
 {
-	struct names above = tree_names("/sys/class/block/%s/holders", name);
-	char number[NAME_SIZE], word[NAME_SIZE + 8];
-	bool used = above.count > 0;
-
-	names_free(&above);
-	tree_line(number, sizeof(number), "/sys/class/block/%s/dev", name);
-	snprintf(word, sizeof(word), " %s ", number);
-	if (number[0] && file_says("/proc/self/mountinfo", word))
-		used = true;
-	snprintf(word, sizeof(word), "/dev/%.50s ", name);
-	return used || file_says("/proc/swaps", word);
+	if (used)
+		text_add(how, "%s", words);
+	return used;
 }
 
-static bool interface_in_use(const char *name)
+/* "below A B", of the names in a folder that begin with @prefix. */
+static bool say_below(const struct names *names, const char *prefix, struct text *how)
+{
+	size_t length = strlen(prefix), i;
+
+	for (i = 0; i < names->count; i++)
+		if (!strncmp(names->name[i], prefix, length))
+			text_add(how, "%s%s", how->length ? " " : "below ",
+				 names->name[i] + length);
+	return how->length > 0;
+}
+
+static bool disk_is_mounted(const char *name, struct text *how)
+{
+	char number[NAME_SIZE], word[NAME_SIZE + 8];
+
+	tree_line(number, sizeof(number), "/sys/class/block/%s/dev", name);
+	snprintf(word, sizeof(word), " %s ", number);
+	return say_if(number[0] && file_says("/proc/self/mountinfo", word), "mounted", how);
+}
+
+static bool disk_is_swap(const char *name, struct text *how)
+{
+	char word[NAME_SIZE + 8];
+
+	snprintf(word, sizeof(word), "/dev/%.50s ", name);
+	return say_if(file_says("/proc/swaps", word), "swap", how);
+}
+
+/* A btrfs has a number of its own in the list of mounts, and may be on several disks. */
+static bool disk_is_in_btrfs(const char *name, struct text *how)
+{
+	struct names mounted = tree_names("/sys/fs/btrfs");
+	bool used = false;
+	size_t i;
+
+	for (i = 0; i < mounted.count && !used; i++)
+		used = tree_has("/sys/fs/btrfs/%s/devices/%s", mounted.name[i], name);
+	names_free(&mounted);
+	return say_if(used, "btrfs", how);
+}
+
+/* Device mapper (LVM, multipath, crypt) and md. */
+static bool disk_has_holders(const char *name, struct text *how)
+{
+	struct names above = tree_names("/sys/class/block/%s/holders", name);
+	bool used = say_below(&above, "", how);
+
+	names_free(&above);
+	return used;
+}
+
+/* What claims a disk without a word in sysfs, and mounts of other namespaces. Root may ask. */
+static bool disk_is_claimed(const char *name, struct text *how)
+{
+	char *path = tree_path("/dev/%s", name), *mark;
+	bool used;
+	int fd;
+
+	for (mark = path; (mark = strchr(mark, '!')); )
+		*mark = '/';
+	fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	used = fd < 0 && errno == EBUSY;
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return say_if(used, "in use", how);
+}
+
+/* VLANs, bridges, bonds and the like. */
+static bool interface_has_uppers(const char *name, struct text *how)
+{
+	struct names links = tree_names("/sys/class/net/%s", name);
+	bool used = say_below(&links, "upper_", how);
+
+	names_free(&links);
+	return used;
+}
+
+static bool interface_has_route(const char *name, struct text *how)
 {
 	char word[NAME_SIZE + 8];
 
 	snprintf(word, sizeof(word), "\n%.50s\t", name);
-	return file_says("/proc/net/route", word);
+	return say_if(file_says("/proc/net/route", word), "a route", how);
 }
 
-static void look(const char *class, bool (*in_use)(const char *name), const char *folder,
-		 struct text *what)
+/* The kernel itself gives each interface that is up an address of the link: it does not count. */
+static bool has_ipv6(const char *name)
+{
+	char *table = tree_read("/proc/net/if_inet6"), *line, *rest = table;
+	const unsigned int of_the_link = 0x20;
+	bool has = false;
+
+	while (table && !has && (line = strsep(&rest, "\n"))) {
+		char owner[NAME_SIZE];
+		unsigned int scope;
+
+		has = sscanf(line, "%*s %*x %*x %x %*x %63s", &scope, owner) == 2 &&
+		      scope != of_the_link && !strcmp(owner, name);
+	}
+	free(table);
+	return has;
+}
+
+/* A second address may have a label of its own, "eth0:1". */
+static bool has_ipv4(const char *name)
+{
+	struct ifaddrs *all, *one;
+	size_t length = strlen(name);
+	bool has = false;
+
+	if (!tree_is_real() || getifaddrs(&all))
+		return false;
+	for (one = all; one && !has; one = one->ifa_next)
+		has = one->ifa_addr && one->ifa_addr->sa_family == AF_INET &&
+		      !strncmp(one->ifa_name, name, length) &&
+		      (!one->ifa_name[length] || one->ifa_name[length] == ':');
+	freeifaddrs(all);
+	return has;
+}
+
+static bool interface_has_address(const char *name, struct text *how)
+{
+	char flags[NAME_SIZE];
+
+	return tree_line(flags, sizeof(flags), "/sys/class/net/%s/flags", name) &&
+	       strtoul(flags, NULL, 16) & IFF_UP &&
+	       say_if(has_ipv4(name) || has_ipv6(name), "up, with an address", how);
+}
+
+static const rule disk_rules[] = {
+	disk_is_mounted, disk_is_swap, disk_is_in_btrfs, disk_has_holders, NULL
+};
+
+static const rule claim_rules[] = { disk_is_claimed, NULL };
+
+static const rule interface_rules[] = {
+	interface_has_uppers, interface_has_route, interface_has_address, NULL
+};
+
+/* The first rule that holds tells. */
+static void judge(const char *name, const rule *rules, struct text *what)
+{
+	struct text how = {};
+
+	for (; *rules; rules++) {
+		if (!(*rules)(name, &how))
+			continue;
+		text_add(what, "%s%s (%s)", what->length ? ", " : "", name, how.bytes);
+		break;
+	}
+	text_free(&how);
+}
+
+/* nvme0c1n2 is the path by controller 1 to the disk nvme0n2, which is below no controller. */
+static bool is_path_to(const char *path, const char *name)
+{
+	unsigned int subsystem, controller, number;
+	char disk[NAME_SIZE];
+	int end = 0;
+
+	if (sscanf(path, "nvme%uc%un%u%n", &subsystem, &controller, &number, &end) != 3 ||
+	    path[end])
+		return false;
+	snprintf(disk, sizeof(disk), "nvme%un%u", subsystem, number);
+	return !strcmp(disk, name) || tree_has("/sys/class/block/%s/%s", disk, name);
+}
+
+static bool has_path_below(const struct names *names, const char *name, const char *folder)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		if (is_path_to(names->name[i], name) && is_below("block", names->name[i], folder))
+			return true;
+	return false;
+}
+
+static void look(const char *class, const rule *rules, const char *folder, struct text *what)
 {
 	struct names names = tree_names("/sys/class/%s", class);
 	size_t i;
 
 	for (i = 0; i < names.count; i++)
-		if (is_below(class, names.name[i], folder) && in_use(names.name[i]))
-			text_add(what, "%s%s", what->length ? ", " : "", names.name[i]);
+		if (is_below(class, names.name[i], folder) ||
+		    has_path_below(&names, names.name[i], folder))
+			judge(names.name[i], rules, what);
 	names_free(&names);
 }
 
-/* Adds the names of what is in use to @what; false when nothing is. */
+/* The folder of its interfaces is there, but sysfs shows only those of its own namespace. */
+static bool interface_is_elsewhere(const struct device *device)
+{
+	struct names shown = tree_names("/sys/bus/pci/devices/%s/net", device->name);
+	bool elsewhere = !shown.count && tree_has("/sys/bus/pci/devices/%s/net", device->name);
+
+	names_free(&shown);
+	return elsewhere;
+}
+
+/* Adds the names of what is in use to @what, and how; false when nothing is. */
 bool use_by_host(const struct device *device, struct text *what)
 {
 	char *folder = tree_resolve("/sys/bus/pci/devices/%s", device->name);
 
 	if (folder) {
-		look("block", disk_in_use, folder, what);
-		look("net", interface_in_use, folder, what);
+		look("block", disk_rules, folder, what);
+		if (!what->length)
+			look("block", claim_rules, folder, what);
+		look("net", interface_rules, folder, what);
+		if (interface_is_elsewhere(device))
+			text_add(what, "%san interface in another network namespace",
+				 what->length ? ", " : "");
 	}
 	free(folder);
 	return what->length > 0;

@@ -49,6 +49,7 @@ void tree_root(const char *folder);
 bool tree_is_real(void);
 __printf(1, 2) char *tree_path(const char *format, ...);
 __printf(1, 2) bool tree_has(const char *format, ...);
+__printf(1, 2) long long tree_time(const char *format, ...);
 __printf(1, 2) char *tree_read(const char *format, ...);
 __printf(3, 4) bool tree_line(char *line, size_t size, const char *format, ...);
 __printf(3, 4) bool tree_link(char *name, size_t size, const char *format, ...);
@@ -137,6 +138,7 @@ struct group {
 bool group_load(struct group *group, int id);
 void group_free(struct group *group);
 bool group_is_viable(const struct group *group);
+const struct device *group_blocking_bridge(const struct group *group);
 bool group_all(int **ids, size_t *count);
 
 struct target {
@@ -145,6 +147,7 @@ struct target {
 };
 
 int target_load(struct target *target, const char *text);
+bool target_is_group(const struct target *target, bool whole_group);
 bool target_has(const struct target *target, const struct device *device, bool whole_group);
 
 /* ---- print.c: devices and groups, as text and as JSON. */
@@ -184,6 +187,7 @@ void former_forget(const struct steps *steps, const struct device *device);
 
 /* ---- persist.c: what is to be bound at each boot. */
 int persist_set(const struct steps *steps, const struct device *device);
+bool persist_is_in_initramfs(const struct device *device);
 int persist_clear(const struct steps *steps, const struct device *device);
 
 /* ---- binding.c: the driver of a device. */
@@ -209,7 +213,8 @@ struct options {
 
 /* ---- action.c: what bind, unbind and revoke have in common. All answer with a status. */
 struct action {
-	/* Looks at all devices before the first is touched. */
+	/* Looks at what is meant as a whole, then at all devices, before the first is touched. */
+	int (*check_target)(const struct target *target, const struct options *options);
 	int (*check)(const struct device *device, const struct options *options);
 	int (*prepare)(const struct steps *steps);
 	int (*one)(const struct steps *steps, const struct device *device,
