@@ -148,10 +148,27 @@ static void check_secure_boot(struct finding *finding)
 		judge(finding, GOOD, "off, modules need no signature", NULL);
 }
 
+/* Is what is loaded what is installed, of a version that is empty where nobody says it? */
+static void judge_installed(struct finding *finding, const struct module *module,
+			    const char *installed, const char *fix)
+{
+	bool loaded = module->flavour == VFIO_STANDALONE;
+
+	if (loaded && !installed[0]) {
+		judge(finding, GOOD, "; modinfo -F version vfio tells what is installed", NULL);
+	} else if (loaded && !strcmp(installed, module->version)) {
+		finding->verdict = GOOD;
+	} else {
+		text_add(&finding->is, " loaded, standalone %s installed",
+			 installed[0] ? installed : "(modinfo -F version vfio tells which)");
+		judge(finding, NOTE, "", fix);
+	}
+}
+
 /* Is what is loaded what is installed, all of it? */
 static void check_modules(struct finding *finding)
 {
-	static const char load_anew[] =
+	static const char load[] = "modprobe vfio-pci", load_anew[] =
 		"modprobe -r vfio-pci vfio-pci-core vfio_iommu_type1 vfio; modprobe vfio-pci";
 	char installed[NAME_SIZE];
 	bool ours = module_installed(installed, sizeof(installed));
@@ -163,18 +180,16 @@ static void check_modules(struct finding *finding)
 		 module.version);
 	if (module.flavour == VFIO_STANDALONE)
 		module_strangers(&module, &strangers);
-	if (strangers.length) {
+	if (strangers.length)
 		judge(finding, NOTE, strangers.bytes, load_anew);
-	} else if (module.flavour == VFIO_STANDALONE &&
-		   (!installed[0] || !strcmp(installed, module.version))) {
-		finding->verdict = GOOD;
-	} else if (ours) {
-		text_add(&finding->is, " loaded, standalone %s%sinstalled", installed,
-			 installed[0] ? " " : "");
-		judge(finding, NOTE, "", load_anew);
-	} else {
+	else if (ours)
+		judge_installed(finding, &module, installed,
+				module.flavour == VFIO_NONE ? load : load_anew);
+	else if (module.flavour == VFIO_STANDALONE)
+		judge(finding, NOTE, "; none is installed for this kernel; the next boot differs",
+		      "the package vfio-dkms, or make install");
+	else
 		judge(finding, NOTE, " loaded", "the package vfio-dkms has the standalone modules");
-	}
 	text_free(&strangers);
 }
 

@@ -35,7 +35,7 @@ const char *flavour_name(enum flavour flavour)
 	return names[flavour];
 }
 
-/* The version that a module's file says it is; empty where it does not, or is compressed. */
+/* The version that a module's file says it is; empty where it does not. */
 static void file_version(const char *path, char *version, size_t size)
 {
 	static const char mark[] = "\0version=";
@@ -48,23 +48,30 @@ static void file_version(const char *path, char *version, size_t size)
 	free(bytes);
 }
 
-/* Is there a file of ours for the running kernel, and of which version, as far as it says? */
+/*
+ * Is there a file of ours for the running kernel, and of which version? One that is compressed, as
+ * the modules of newer kernels are, is not asked: then the version is empty.
+ */
 bool module_installed(char *version, size_t size)
 {
-	static const char * const files[] = { "dkms/vfio.ko", "dkms/vfio.ko.xz", "vfio.ko" };
+	static const char * const folders[] = { "updates/dkms", "updates" };
+	static const char * const suffixes[] = { "", ".xz", ".zst", ".gz" };
 	struct utsname name;
 	size_t i;
 
 	version[0] = '\0';
 	uname(&name);
-	for (i = 0; i < ARRAY_SIZE(files); i++) {
+	for (i = 0; i < ARRAY_SIZE(folders) * ARRAY_SIZE(suffixes); i++) {
+		const char *suffix = suffixes[i % ARRAY_SIZE(suffixes)];
 		char path[256];
 
-		snprintf(path, sizeof(path), "/lib/modules/%s/updates/%s", name.release, files[i]);
-		if (tree_has("%s", path)) {
+		snprintf(path, sizeof(path), "/lib/modules/%s/%s/vfio.ko%s", name.release,
+			 folders[i / ARRAY_SIZE(suffixes)], suffix);
+		if (!tree_has("%s", path))
+			continue;
+		if (!suffix[0])
 			file_version(path, version, size);
-			return true;
-		}
+		return true;
 	}
 	return false;
 }
