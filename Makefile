@@ -119,7 +119,7 @@ help:
 	@echo '  check-package  the life of the packages in a virtual machine [KVER=...]'
 	@echo '  check-clients  QEMU, DPDK, driverctl in a virtual machine [KVER=...]'
 	@echo '  sparse       sparse alone, one kernel'
-	@echo '  style        checkpatch alone'
+	@echo '  style        checkpatch and shellcheck alone'
 	@echo '  selftests    build the self-tests'
 	@echo
 	@echo "Measure:   installs the Debian packages it needs; about ten minutes for each kernel"

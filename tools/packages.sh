@@ -25,8 +25,8 @@ declare -A lists=(
 	[demo]="qemu-utils qemu-block-extra"
 	[bench]="python3-minimal"
 	[clients]="qemu-utils qemu-block-extra driverctl udev python3-minimal dpdk dpdk-dev"
-	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils e2fsprogs"
-	[deb]="dpkg-dev debhelper dh-dkms lintian fakeroot"
+	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils e2fsprogs shellcheck"
+	[deb]="build-essential dpkg-dev debhelper dh-dkms lintian fakeroot"
 	[package]="dkms debhelper initramfs-tools udev"
 	[debug]="gcc bc bison flex libelf-dev libssl-dev xz-utils"
 )

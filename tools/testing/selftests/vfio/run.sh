@@ -87,7 +87,7 @@ run_one() {
 	limited $limit "$2" 2>/dev/null
 	sed 's/^/# /' "$output"
 	[ -z "$stuck" ] || why+=("it cannot be killed, the log says what it waits for")
-	[ $status -ne 124 ] && [ $status -ne 137 ] || why+=("it took longer than $limit s")
+	[ "$status" -ne 124 ] && [ "$status" -ne 137 ] || why+=("it took longer than $limit s")
 	count
 	while read -r line; do
 		fail_too "the kernel said: $line"
@@ -102,7 +102,7 @@ pending() {
 	local kind=normal
 
 	[ ! -e $kmemleak ] || kind=debug
-	sed -n "s/^$kind[[:blank:]]*${1##*/}[[:blank:]]*|[[:blank:]]*//p" "$here/vm/pending"
+	sed -n "s/^${kind}[[:blank:]]*${1##*/}[[:blank:]]*|[[:blank:]]*//p" "$here/vm/pending"
 }
 
 # skip_one NUMBER PROGRAM WHY

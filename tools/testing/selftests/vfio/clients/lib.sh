@@ -88,8 +88,9 @@ left_nothing() {
 
 # free DEVICE: opening a group that has a user fails
 free() {
-	local node=/dev/vfio/$(group_of "$1")
+	local node
 
+	node=/dev/vfio/$(group_of "$1")
 	[ -e "$node" ] || node=/dev/vfio/noiommu-$(group_of "$1")
 	true 2>/dev/null <>"$node"
 }
