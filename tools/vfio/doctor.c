@@ -106,12 +106,9 @@ static void check_groups(struct finding *finding)
 /* The soft limit of the shell that asks, which is that of the programs it starts. */
 static void check_memlock(struct finding *finding)
 {
-	char *limits = tree_read("/proc/self/limits");
-	const char *line = limits ? strstr(limits, "Max locked memory") : NULL;
-	char limit[32] = "";
+	char limit[32];
 
-	if (line)
-		sscanf(line + strlen("Max locked memory"), "%31s", limit);
+	holder_memlock("self", limit, sizeof(limit));
 	if (!strcmp(limit, "unlimited")) {
 		judge(finding, GOOD, "unlimited", NULL);
 	} else if (!limit[0]) {
@@ -123,7 +120,6 @@ static void check_memlock(struct finding *finding)
 		text_add(&finding->fix, "%s",
 			 "LimitMEMLOCK= in the unit, or memlock in limits.conf; none for root");
 	}
-	free(limits);
 }
 
 static bool secure_boot(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who has something open: the modules' own word where there is one, else a search of /proc, which
- * shows a user only the user's own processes.
+ * shows a user only the user's own processes. And how much memory one may lock.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +76,23 @@ void holders_find(struct holders *holders, const char *opened)
 		holders_add(holders, atol(pid), command);
 	}
 	names_free(&processes);
+}
+
+/* RLIMIT_MEMLOCK of a process, or of "self", as the kernel says it: in bytes, or "unlimited". */
+bool holder_memlock(const char *process, char *limit, size_t size)
+{
+	static const char key[] = "Max locked memory";
+	char *limits = tree_read("/proc/%s/limits", process);
+	const char *line = limits ? strstr(limits, key) : NULL;
+
+	limit[0] = '\0';
+	if (line) {
+		line += strlen(key);
+		line += strspn(line, " ");
+		snprintf(limit, size, "%.*s", (int)strcspn(line, "\n "), line);
+	}
+	free(limits);
+	return limit[0];
 }
 
 /* "1234 qemu, 99 dpdk" */

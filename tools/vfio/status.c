@@ -62,27 +62,54 @@ static long kib_of(const char *status, const char *key)
 	return line ? atol(line + strlen(key)) : -1;
 }
 
-static void show_process(const struct holder *holder, bool json)
+/* CAP_IPC_LOCK is no limit either, whatever the number says. */
+static void json_process(const struct holder *holder, const char *status, const char *limit)
 {
-	char *status = tree_read("/proc/%ld/status", holder->pid);
-	long locked = kib_of(status, "\nVmLck:"), pinned = kib_of(status, "\nVmPin:");
+	json_open(NULL, '{');
+	json_number("pid", holder->pid);
+	json_text("command", holder->command);
+	json_number("locked_kib", kib_of(status, "\nVmLck:"));
+	json_number("pinned_kib", kib_of(status, "\nVmPin:"));
+	if (!strcmp(limit, "unlimited"))
+		json_null("locked_limit_kib");
+	else
+		json_number("locked_limit_kib", limit[0] ? atoll(limit) / 1024 : -1);
+	json_fds("fds", holder->pid);
+	json_close('}');
+}
 
-	if (json) {
-		json_open(NULL, '{');
-		json_number("pid", holder->pid);
-		json_text("command", holder->command);
-		json_number("locked_kib", locked);
-		json_number("pinned_kib", pinned);
-		json_fds("fds", holder->pid);
-		json_close('}');
-	} else {
-		printf("  process %ld %s", holder->pid, holder->command);
-		if (locked >= 0)
-			printf(": %ld KiB locked, %ld KiB pinned", locked, pinned);
-		putchar('\n');
-		print_fds(holder->pid);
+static void print_process(const struct holder *holder, const char *status, const char *limit)
+{
+	long locked = kib_of(status, "\nVmLck:");
+
+	printf("  process %ld %s", holder->pid, holder->command);
+	if (locked >= 0)
+		printf(": %ld KiB locked", locked);
+	if (locked >= 0 && !strcmp(limit, "unlimited"))
+		printf(" (no limit)");
+	else if (locked >= 0 && limit[0])
+		printf(" (limit %lld KiB)", atoll(limit) / 1024);
+	if (locked >= 0)
+		printf(", %ld KiB pinned", kib_of(status, "\nVmPin:"));
+	putchar('\n');
+	print_fds(holder->pid);
+}
+
+static void each_process(const struct holders *holders,
+			 void (*show)(const struct holder *holder, const char *status,
+				      const char *limit))
+{
+	size_t i;
+
+	for (i = 0; i < holders->count; i++) {
+		char *status = tree_read("/proc/%ld/status", holders->holder[i].pid);
+		char pid[24], limit[32];
+
+		snprintf(pid, sizeof(pid), "%ld", holders->holder[i].pid);
+		holder_memlock(pid, limit, sizeof(limit));
+		show(&holders->holder[i], status, limit);
+		free(status);
 	}
-	free(status);
 }
 
 static void json_details(const struct device *device)
@@ -157,7 +184,6 @@ static void each_device(const struct target *target, void (*show)(const struct d
 static void json_status(const struct target *target)
 {
 	struct text why = {};
-	size_t i;
 
 	json_open(NULL, '{');
 	json_module("vfio");
@@ -165,8 +191,7 @@ static void json_status(const struct target *target)
 	acs_explain(&target->group, &why);
 	json_text("shared_because", why.bytes);
 	json_open("processes", '[');
-	for (i = 0; i < target->group.holders.count; i++)
-		show_process(&target->group.holders.holder[i], true);
+	each_process(&target->group.holders, json_process);
 	json_close(']');
 	json_open("devices", '[');
 	each_device(target, json_details);
@@ -191,8 +216,7 @@ static void print_status(const struct target *target)
 	acs_explain(group, &why);
 	if (why.length)
 		printf("  one group because: %s\n", why.bytes);
-	for (i = 0; i < group->holders.count; i++)
-		show_process(&group->holders.holder[i], false);
+	each_process(&group->holders, print_process);
 	each_device(target, print_details);
 	text_free(&why);
 }

@@ -120,6 +120,7 @@ struct holders {
 void holders_add(struct holders *holders, long pid, const char *command);
 void holders_parse(struct holders *holders, const char *lines);
 void holders_find(struct holders *holders, const char *opened);
+bool holder_memlock(const char *process, char *limit, size_t size);
 void holders_text(const struct holders *holders, struct text *text);
 void holders_free(struct holders *holders);
 
