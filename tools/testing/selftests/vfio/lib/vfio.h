@@ -322,6 +322,25 @@ int e1000e_stop(const struct client *c);
 int xhci_start(const struct client *c);
 int xhci_raise(const struct client *c, unsigned int message);
 
+/**
+ * struct nvme - an NVMe controller at work
+ * @c: the function
+ * @iova: where its memory is for it
+ * @memory: the same for us
+ * @commands: it was given so far
+ */
+struct nvme {
+	const struct client *c;
+	__u64 iova;
+	char *memory;
+	unsigned int commands;
+};
+
+/* nvme.c: the admin queue of a disk's controller */
+int nvme_start(struct nvme *n, const struct client *c, __u64 iova);
+int nvme_serial(struct nvme *n, char *serial, size_t size);
+int nvme_vf_on(struct nvme *pf, int nth);
+
 /* monitor.c: QEMU's monitor, where the machine is one of ours */
 int monitor_say(const char *command, char *answer, size_t size);
 
