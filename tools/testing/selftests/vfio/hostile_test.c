@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A user who means harm, or has gone wrong: four threads make random calls with random arguments on
- * the same functions, a PF and its VF among them, and the host resets one of them now and then. Each
- * call may be refused or do what it says; afterwards the functions serve a client who behaves, and
- * the kernel has nothing to complain about.
+ * A user who means harm, or has gone wrong: four threads make random calls with random arguments
+ * on the same functions, a PF and its VF among them, and the host resets one of them now and then.
+ * Each call may be refused or do what it says; afterwards the functions serve a client who behaves,
+ * and the kernel has nothing to complain about.
  *
  * The seed is printed; VFIO_SEED sets it.
  */

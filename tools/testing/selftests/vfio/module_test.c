@@ -460,10 +460,12 @@ TEST_F(modules, denylist)
 		EXPECT_EQ(0, unload());
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	}
+	ASSERT_OK(pci_unbind(&func));
 	EXPECT_ERRNO(ENODEV, pci_bind(&func, "vfio-pci"));
 	EXPECT_TRUE(log_has(log, "1b36:0005 is in vfio-pci's denylist, not taken"));
 	ASSERT_EQ(0, unload());
 	ASSERT_EQ(0, system("modprobe vfio-pci disable_denylist=1 also_denied=1b36:0005"));
+	ASSERT_OK(pci_unbind(&func));
 	EXPECT_OK(pci_bind(&func, "vfio-pci"));
 	EXPECT_TRUE(log_has(log, "1b36:0005 is in vfio-pci's denylist, taken nevertheless"));
 	close(log);
@@ -484,6 +486,7 @@ TEST_F(modules, without_intx)
 		SKIP(return, "not a debug build of the modules (VFIO_DEBUG)");
 	}
 	ASSERT_OK(pci_find(E1000E, 0, &c.func));
+	ASSERT_OK(pci_unbind(&c.func));
 	ASSERT_OK(pci_bind(&c.func, "vfio-pci"));
 	ASSERT_OK(client_open(&c, E1000E, 0, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, config_read(&c, PCI_INTERRUPT_PIN, 1));
