@@ -527,7 +527,7 @@ struct vfio_group *vfio_group_get(struct iommu_group *iommu_group)
 void vfio_group_uevent(struct vfio_group *group, char *envp[])
 {
 	mutex_lock(&groups_lock);
-	if (!list_empty(&group->node))
+	if (device_is_registered(&group->dev))
 		kobject_uevent_env(&group->dev.kobj, KOBJ_CHANGE, envp);
 	mutex_unlock(&groups_lock);
 }

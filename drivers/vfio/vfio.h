@@ -45,6 +45,10 @@
  * VFs are taken from their users under that of their PF, an error above the PF is one deadlock that
  * the PCI core has with all drivers that take VFs away.
  *
+ * A group that begins waits, under its device's device_lock, for one before it to leave its container
+ * (group->gone). Who leaves takes all that is below groups_lock, and no device_lock but that of its
+ * own last device.
+ *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.
  */
@@ -122,7 +126,7 @@ struct vfio_member {
  * @nr_devices: devices that have joined and not left; guarded by groups_lock
  * @lock: guards @iommu_group, @opened_file, @holder, @told and @member.container. May be held for
  *	as long as much memory takes to be unpinned
- * @iommu_group: referenced; NULL once the last device has left and the group is in no list
+ * @iommu_group: referenced; NULL once the last device has left and the container is left
  * @opened_file: the one opener's file, not referenced; NULL while closed
  * @holder: who opened it
  * @told: since it was opened, or last seen viable, the log has said why it is not

@@ -80,11 +80,11 @@ static const struct pci_device_id without_intx[] = {
 };
 
 #ifdef VFIO_DEBUG
-static char also_denied[sizeof("1234:abcd")];
+static char also_denied[sizeof("1234:abcd\n")];
 module_param_string(also_denied, also_denied, sizeof(also_denied), 0644);
 MODULE_PARM_DESC(also_denied, "An id that is treated as if it were in the denylist: vendor:device");
 
-static char also_without_intx[sizeof("1234:abcd")];
+static char also_without_intx[sizeof("1234:abcd\n")];
 module_param_string(also_without_intx, also_without_intx, sizeof(also_without_intx), 0644);
 MODULE_PARM_DESC(also_without_intx, "An id whose INTx is treated as if it could not be masked: vendor:device");
 #else

@@ -11,11 +11,12 @@
  * A function without No_Soft_Reset loses its config space on the way from D3hot to D0. For those it
  * is kept here.
  *
- * When the whole machine goes to sleep an open device goes with it: its interrupts and BARs are
- * taken away and it is no bus master, since the IOMMU sleeps too and lets everything through. The
- * PCI core keeps its config space, and all is back when the machine is. What the device had inside
- * is lost then, unless its user had it sleep before. With the parameter keep_awake an open device
- * refuses.
+ * When the whole machine goes to sleep an open device goes with it, one that sleeps by itself
+ * included: INTx is held, the BARs are taken away, and it is no bus master, since the IOMMU sleeps
+ * too and lets everything through. That stops messages as well: one that the device would send
+ * meanwhile is lost. The PCI core keeps its config space, and all is back when the machine is. What
+ * the device had inside is lost then, unless its user had it sleep before. With the parameter
+ * keep_awake an open device refuses.
  *
  * References, for the balance: binding leaves the one that the PCI core took (idle_awake), or gives
  * it back and takes it at open; may_sleep means that one was given back. It is written in the
@@ -126,6 +127,8 @@ void vfio_pci_power_probe(struct vfio_pci_device *vpci, bool idle_awake)
 
 	/* After a former driver the state is unknown, and from there the way is to D0 only. */
 	vfio_pci_set_power_state(vpci, PCI_D0);
+	/* The driver core takes it back with the driver. */
+	dev_pm_set_driver_flags(&pdev->dev, DPM_FLAG_NO_DIRECT_COMPLETE);
 	pm_runtime_allow(&pdev->dev);
 	if (!idle_awake)
 		pm_runtime_put(&pdev->dev);
@@ -289,7 +292,10 @@ void vfio_pci_power_close(struct vfio_pci_device *vpci)
 
 /* ---- falling asleep, waking up ---- */
 
-/* No call on the device fd is under way, and no BAR page is mapped: or nobody runs to use one. */
+/*
+ * By itself: no call on the device fd is under way, and no BAR page is mapped. With the machine:
+ * nobody runs who could call, or use a page.
+ */
 static int __maybe_unused power_suspend(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);

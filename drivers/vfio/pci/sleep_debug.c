@@ -54,6 +54,9 @@ static ssize_t rehearse_sleep_write(struct file *file, const char __user *buffer
 		return -EBUSY;
 	pm_runtime_get_noresume(dev);
 	ret = dev->bus->pm->prepare(dev);
+	/* One that sleeps already would be left as it is. */
+	if (ret > 0 && !dev_pm_test_driver_flags(dev, DPM_FLAG_NO_DIRECT_COMPLETE))
+		ret = -EIO;
 	if (ret >= 0) {
 		ret = sleep_and_wake(dev);
 		dev->bus->pm->complete(dev);

@@ -163,6 +163,28 @@ TEST_F(machine_sleep, vectors)
 	EXPECT_LT(0, event_wait(self->event, PATIENCE_MS));
 }
 
+/* A device that sleeps by itself is put to sleep with the machine: it may do so at work, in D0. */
+TEST_F(machine_sleep, asleep_already)
+{
+	struct vfio_device_feature entry = {
+		.argsz = sizeof(entry),
+		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+	};
+	struct client *edu = &self->edu;
+	char status[16] = "";
+
+	ASSERT_OK(ioctl(edu->device, VFIO_DEVICE_FEATURE, &entry));
+	for (int tries = 0; strcmp(status, "suspended") && tries < PATIENCE_MS / 5; tries++) {
+		usleep(5000);
+		ASSERT_OK(pci_read(&edu->func, "power/runtime_status", status, sizeof(status)));
+	}
+	ASSERT_STREQ("suspended", status);
+	ASSERT_OK(sleep_with_machine(&edu->func));
+	EXPECT_TRUE(log_says(self->log, edu, "has slept with the machine while in use"));
+	ASSERT_OK(dma_map_rw(edu->container, self->memory, IOVA, 2 * PAGE));
+	EXPECT_TRUE(copies(edu, self->memory, 7));
+}
+
 /* Who let it sleep by himself, and asked for that, is woken up. */
 TEST_F(machine_sleep, low_power)
 {
