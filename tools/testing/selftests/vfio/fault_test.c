@@ -4,9 +4,7 @@
  * the ioctl gets through without a failure. After each one the container works, nothing is pinned,
  * charged or mapped, and what takes things away has taken them away in spite of it.
  *
- * There are two ways to make calls fail, and both need a kernel or modules made for debugging: the
- * parameter fail_nth of vfio.ko knows places of ours, and /proc/thread-self/fail-nth knows the
- * allocations of the whole kernel.
+ * lib/fault.c says what makes calls fail.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
@@ -17,14 +15,12 @@
 #include <sys/wait.h>
 
 #include "lib/check.h"
+#include "lib/sweep.h"
 
 #define IOVA		(16 * MIB)
 #define SIZE		(64 * PAGE)
 #define EDGE		(18 * MIB - SIZE / 2)	/* in two page tables of the IOMMU */
 #define SPARE		(64 * MIB)
-#define TASK_FAIL_NTH	"/proc/thread-self/fail-nth"
-#define DEBUGFS		"/sys/kernel/debug/"
-#define MOST		5000	/* more calls than any ioctl makes */
 
 static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
 
@@ -53,19 +49,6 @@ FIXTURE_VARIANT_ADD(fault, allocations)
 	.nth = TASK_FAIL_NTH,
 };
 
-/* All allocations that may sleep count, silently; copies from and to the user do not. */
-static int prepare_kernel(void)
-{
-	return file_write(DEBUGFS "failslab/ignore-gfp-wait", "N") ||
-	       file_write(DEBUGFS "failslab/verbose", "0") ||
-	       file_write(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") ||
-	       file_write(DEBUGFS "fail_page_alloc/min-order", "0") ||
-	       file_write(DEBUGFS "fail_page_alloc/verbose", "0") ||
-	       file_write(DEBUGFS "fail_usercopy/require-start", "1") ||
-	       file_write(DEBUGFS "fail_usercopy/require-end", "2") ||
-	       file_write(DEBUGFS "fail_usercopy/stacktrace-depth", "0") ? -1 : 0;
-}
-
 FIXTURE_SETUP(fault)
 {
 	self->pins = pins_held();
@@ -73,7 +56,7 @@ FIXTURE_SETUP(fault)
 	self->other = nobody;
 	if (access(variant->nth, W_OK))
 		SKIP(return, "no %s: not made for debugging", variant->nth);
-	if (!strcmp(variant->nth, TASK_FAIL_NTH) && prepare_kernel())
+	if (!strcmp(variant->nth, TASK_FAIL_NTH) && fault_prepare())
 		SKIP(return, "the kernel cannot make its allocations fail: %s", strerror(errno));
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
@@ -92,112 +75,6 @@ FIXTURE_TEARDOWN(fault)
 	EXPECT_EQ(0, locked_kib());
 	EXPECT_TRUE(pins_become(self->pins));
 }
-
-/* Where a function of the kernel begins, and the next one. */
-static int kernel_function(const char *name, unsigned long *start, unsigned long *end)
-{
-	FILE *file = fopen("/proc/kallsyms", "r");
-	unsigned long address;
-	char line[512], symbol[256];
-
-	*start = 0;
-	*end = 0;
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx %*c %255s", &address, symbol) != 2)
-			continue;
-		if (*start && address > *start) {
-			*end = address;
-			break;
-		}
-		if (!strcmp(symbol, name))
-			*start = address;
-	}
-	if (file)
-		fclose(file);
-	return *end ? 0 : -1;
-}
-
-/*
- * Spares what a function of the kernel calls, where the kernel itself does not stand a failure.
- * That is not what is tested here.
- */
-static int spare(const char *function)
-{
-	static const char * const files[] = {
-		DEBUGFS "failslab/reject-start", DEBUGFS "fail_page_alloc/reject-start",
-		DEBUGFS "failslab/reject-end", DEBUGFS "fail_page_alloc/reject-end",
-	};
-	unsigned long start, end;
-	char text[32];
-
-	if (kernel_function(function, &start, &end))
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(text, sizeof(text), "%#lx", i < 2 ? start : end);
-		if (file_write(files[i], text))
-			return -1;
-	}
-	return 0;
-}
-
-/*
- * The file stays open over the call that is to fail: opening it would allocate, and count. Returns
- * its fd.
- */
-static int fault_arm(const char *path, int nth)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%d", nth);
-
-	if (write(fd, text, length) != length) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* True if a call failed since. */
-static bool fault_disarm(const char *path, int fd)
-{
-	char text[16] = "";
-	int error = errno;
-	bool fired;
-
-	fired = pread(fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
-	if (pwrite(fd, "0", 1, 0) != 1)
-		file_write(path, "0");
-	close(fd);
-	errno = error;
-	return fired;
-}
-
-/*
- * SWEEP(call, failed, done): makes the call with each failure, runs the statement @failed after
- * those that failed and @done after those that did not; ends when nothing has failed.
- */
-#define SWEEP(call, failed, done) do {					\
-	bool _fired = true;						\
-	int _n;								\
-									\
-	for (_n = 1; _fired && _n < MOST; _n++) {			\
-		int _fd = fault_arm(variant->nth, _n);			\
-		long long _got;						\
-									\
-		ASSERT_LE(0, _fd);					\
-		_got = (call);						\
-		_fired = fault_disarm(variant->nth, _fd);		\
-		if (_got < 0) {						\
-			ASSERT_TRUE(_fired)				\
-				TH_LOG("%s: %s without a failure", #call, strerror(errno)); \
-			failed;						\
-		} else {						\
-			done;						\
-		}							\
-	}								\
-	ASSERT_GT(MOST, _n);						\
-	TH_LOG("%s: %d calls failed in turn", #call, _n - 2);		\
-} while (0)
 
 /* As before, and a mapping can be made and taken away. */
 #define EXPECT_WORKS() do {						\
@@ -386,7 +263,7 @@ TEST_F(fault, detach)
 
 	/* The IOMMU core gives the devices back to the host, and warns if it has no memory. */
 	if (!strcmp(variant->nth, TASK_FAIL_NTH))
-		ASSERT_OK(spare("iommu_group_release_dma_owner"));
+		ASSERT_OK(fault_spare("iommu_group_release_dma_owner"));
 	ASSERT_OK(client_open_group(o, EDU, 1));
 	ASSERT_OK(group_set_container(o->group, o->container));
 	ASSERT_OK(ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
@@ -486,7 +363,7 @@ TEST_F_TIMEOUT(fault, open_device, 900)
 
 	/* The interpreter of ACPI loses count of an object when it has no memory for one. */
 	if (!strcmp(variant->nth, TASK_FAIL_NTH))
-		ASSERT_OK(spare("acpi_pci_irq_lookup"));
+		ASSERT_OK(fault_spare("acpi_pci_irq_lookup"));
 	ASSERT_OK(client_open_group(o, E1000E, 0));
 	ASSERT_OK(group_set_container(o->group, self->fd));
 	SWEEP(o->device = group_get_device(o->group, o->func.bdf),

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls of the modules that a debug build makes fail: the parameter fail_nth of vfio.ko.
+ * Calls that are made to fail, which needs a kernel or modules made for debugging: the parameter
+ * fail_nth of vfio.ko knows places of ours, and /proc/thread-self/fail-nth knows the allocations of
+ * the whole kernel.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <kselftest.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vfio.h"
+
+#define DEBUGFS	"/sys/kernel/debug/"
 
 bool fault_possible(void)
 {
@@ -55,4 +63,96 @@ int client_join_apart(struct client *c, int container, enum test_device kind, in
 	}
 	client_close(c);
 	return -1;
+}
+
+/* All allocations that may sleep count, silently; copies from and to the user do not. */
+int fault_prepare(void)
+{
+	return file_write(DEBUGFS "failslab/ignore-gfp-wait", "N") ||
+	       file_write(DEBUGFS "failslab/verbose", "0") ||
+	       file_write(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") ||
+	       file_write(DEBUGFS "fail_page_alloc/min-order", "0") ||
+	       file_write(DEBUGFS "fail_page_alloc/verbose", "0") ||
+	       file_write(DEBUGFS "fail_usercopy/require-start", "1") ||
+	       file_write(DEBUGFS "fail_usercopy/require-end", "2") ||
+	       file_write(DEBUGFS "fail_usercopy/stacktrace-depth", "0") ? -1 : 0;
+}
+
+/* Where a function of the kernel begins, and the next one. */
+static int kernel_function(const char *name, unsigned long *start, unsigned long *end)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address;
+	char line[512], symbol[256];
+
+	*start = 0;
+	*end = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %*c %255s", &address, symbol) != 2)
+			continue;
+		if (*start && address > *start) {
+			*end = address;
+			break;
+		}
+		if (!strcmp(symbol, name))
+			*start = address;
+	}
+	if (file)
+		fclose(file);
+	return *end ? 0 : -1;
+}
+
+/*
+ * Spares what a function of the kernel calls, where the kernel itself does not stand a failure.
+ * That is not what is tested here.
+ */
+int fault_spare(const char *function)
+{
+	static const char * const files[] = {
+		DEBUGFS "failslab/reject-start", DEBUGFS "fail_page_alloc/reject-start",
+		DEBUGFS "failslab/reject-end", DEBUGFS "fail_page_alloc/reject-end",
+	};
+	unsigned long start, end;
+	char text[32];
+
+	if (kernel_function(function, &start, &end))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(text, sizeof(text), "%#lx", i < 2 ? start : end);
+		if (file_write(files[i], text))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The file stays open over the call that is to fail: opening it would allocate, and count. Returns
+ * its fd.
+ */
+int fault_arm(const char *path, int nth)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d", nth);
+
+	if (write(fd, text, length) != length) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* True if a call failed since. */
+bool fault_disarm(const char *path, int fd)
+{
+	char text[16] = "";
+	int error = errno;
+	bool fired;
+
+	fired = pread(fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
+	if (pwrite(fd, "0", 1, 0) != 1)
+		file_write(path, "0");
+	close(fd);
+	errno = error;
+	return fired;
 }

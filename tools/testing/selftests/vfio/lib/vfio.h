@@ -98,11 +98,16 @@ int client_join(struct client *c, const struct client *first, enum test_device k
 void client_close(struct client *c);
 void fd_close(int *fd);
 
-/* fault.c: calls that a debug build of the modules makes fail */
+/* fault.c: calls that are made to fail, by debug builds of the modules and of the kernel */
 #define FAIL_NTH	"/sys/module/vfio/parameters/fail_nth"
+#define TASK_FAIL_NTH	"/proc/thread-self/fail-nth"
 #define LINGER_MS	"/sys/module/vfio/parameters/linger_ms"
 bool fault_possible(void);
 int client_join_apart(struct client *c, int container, enum test_device kind, int nth);
+int fault_prepare(void);
+int fault_spare(const char *function);
+int fault_arm(const char *path, int nth);
+bool fault_disarm(const char *path, int fd);
 
 /* region.c */
 int region_info(int device, __u32 index, struct vfio_region_info *info);
