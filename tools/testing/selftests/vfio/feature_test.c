@@ -17,19 +17,6 @@
 #define SET	VFIO_DEVICE_FEATURE_SET
 #define PROBE	VFIO_DEVICE_FEATURE_PROBE
 
-/* VFIO_DEVICE_FEATURE with @size bytes of data behind the head. */
-static int feature(int device, __u32 flags, const void *data, size_t size)
-{
-	union {
-		struct vfio_device_feature head;
-		char bytes[256];
-	} argument = { .head.argsz = sizeof(argument.head) + size, .head.flags = flags };
-
-	if (size)
-		memcpy(argument.head.data, data, size);
-	return ioctl(device, VFIO_DEVICE_FEATURE, &argument);
-}
-
 FIXTURE(feature)
 {
 	struct client c;
@@ -173,19 +160,6 @@ static int ioeventfd(const struct client *c, __u32 flags, __u64 offset, __u32 da
 	return region_ioeventfd(c, 0, offset, flags, data, fd);
 }
 
-/* Waits until a register has a value. */
-static bool register_becomes(const struct client *c, __u64 at, __u32 value)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-
-	for (int tries = 0; tries < PATIENCE_MS / 5; tries++) {
-		if (bar_read32(c, 0, at) == value)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 /* A signal has the kernel write the value, until the pair is taken away by fd -1. */
 TEST_F(ioeventfd, writes)
 {
@@ -193,10 +167,10 @@ TEST_F(ioeventfd, writes)
 	ASSERT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567,
 			    self->event));
 	ASSERT_OK(event_signal(self->event));
-	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
+	EXPECT_TRUE(bar_becomes(&self->c, 0, EDU_LIVENESS, ~0x1234567U));
 	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
 	ASSERT_OK(event_signal(self->event));
-	EXPECT_TRUE(register_becomes(&self->c, EDU_LIVENESS, ~0x1234567U));
+	EXPECT_TRUE(bar_becomes(&self->c, 0, EDU_LIVENESS, ~0x1234567U));
 	EXPECT_OK(ioeventfd(&self->c, VFIO_DEVICE_IOEVENTFD_32, EDU_LIVENESS, 0x1234567, -1));
 	ASSERT_OK(bar_write32(&self->c, 0, EDU_LIVENESS, 0));
 	ASSERT_OK(event_signal(self->event));

@@ -695,20 +695,6 @@ TEST_F(e1000e, no_eventfd)
 	EXPECT_TRUE(vector_arrives(&self->c, self->events, 1));
 }
 
-/* How often a text is in a line of /proc/interrupts that names the device. */
-static int interrupts_named(const char *name, const char *bdf)
-{
-	FILE *file = fopen("/proc/interrupts", "r");
-	char line[1024];
-	int found = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		found += strstr(line, name) && strstr(line, bdf);
-	if (file)
-		fclose(file);
-	return found;
-}
-
 /* Administrators know interrupts by name; closing the device ends them. */
 TEST_F(e1000e, names)
 {

@@ -98,19 +98,6 @@ static __u32 power_state(const struct client *c, __u32 pm)
 	return config_read(c, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK;
 }
 
-static int feature(int device, __u32 flags, __s32 event)
-{
-	struct {
-		struct vfio_device_feature head;
-		struct vfio_device_low_power_entry_with_wakeup data;
-	} argument = {
-		.head = { .argsz = sizeof(argument), .flags = flags },
-		.data.wakeup_eventfd = event,
-	};
-
-	return ioctl(device, VFIO_DEVICE_FEATURE, &argument);
-}
-
 /* In D3hot memory does not answer, config space does; back in D0 all is as it was. */
 TEST_F(power, d3hot)
 {
@@ -174,7 +161,7 @@ TEST_F(power, low_power)
 	__u32 id = config_read(&self->c, 0, 4), value;
 
 	ASSERT_TRUE(page_answers(self->sink, self->bar));
-	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 	EXPECT_FALSE(page_answers(self->sink, self->bar));
 	for (int round = 0; round < 3; round++) {
@@ -182,8 +169,8 @@ TEST_F(power, low_power)
 		EXPECT_EQ(4, region_read(&self->c, 0, 0, &value, 4));
 		EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 	}
-	EXPECT_ERRNO(EINVAL, feature(self->c.device, ENTRY, -1));
-	ASSERT_OK(feature(self->c.device, EXIT, -1));
+	EXPECT_ERRNO(EINVAL, low_power(self->c.device, ENTRY, -1));
+	ASSERT_OK(low_power(self->c.device, EXIT, -1));
 	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
@@ -194,15 +181,15 @@ TEST_F(power, woken_by_host)
 {
 	__s32 event = event_new();
 
-	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
 	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "auto"));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
-	ASSERT_OK(feature(self->c.device, EXIT, -1));
+	ASSERT_OK(low_power(self->c.device, EXIT, -1));
 
-	ASSERT_OK(feature(self->c.device, WAKEUP, event));
+	ASSERT_OK(low_power(self->c.device, WAKEUP, event));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 	EXPECT_EQ(0, event_wait(event, 0));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
@@ -212,18 +199,18 @@ TEST_F(power, woken_by_host)
 	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	/* It has left low power, so it can enter again. */
-	EXPECT_OK(feature(self->c.device, ENTRY, -1));
+	EXPECT_OK(low_power(self->c.device, ENTRY, -1));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 }
 
 /* A reset by the host reaches a function that sleeps as well, and lets it sleep again. */
 TEST_F(power, reset_while_asleep)
 {
-	ASSERT_OK(feature(self->c.device, ENTRY, -1));
+	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(pci_reset(&self->c.func));
 	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
-	ASSERT_OK(feature(self->c.device, EXIT, -1));
+	ASSERT_OK(low_power(self->c.device, EXIT, -1));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
 }
@@ -237,8 +224,8 @@ TEST_F(power, taken_while_asleep)
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (ways[i]) {
-			ASSERT_OK(feature(self->c.device, ways[i],
-					  ways[i] == WAKEUP ? event : -1));
+			ASSERT_OK(low_power(self->c.device, ways[i],
+					    ways[i] == WAKEUP ? event : -1));
 			EXPECT_TRUE(status_becomes(&func, "suspended"));
 		} else {
 			ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));

@@ -382,31 +382,6 @@ TEST_F(host, host_resets_during_recovery)
 
 /* ---- several functions at once ---- */
 
-struct hot_info {
-	struct vfio_pci_hot_reset_info head;
-	struct vfio_pci_dependent_device devices[8];
-};
-
-struct hot_reset {
-	struct vfio_pci_hot_reset head;
-	__s32 groups[8];
-};
-
-static int hot_info(int device, struct hot_info *info, size_t room)
-{
-	memset(info, 0, sizeof(*info));
-	info->head.argsz = sizeof(info->head) + room * sizeof(info->devices[0]);
-	return ioctl(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info);
-}
-
-static int hot_reset(int device, __u32 count, const __s32 *groups)
-{
-	struct hot_reset reset = { .head = { .argsz = sizeof(reset), .count = count } };
-
-	memcpy(reset.groups, groups, (count < 8 ? count : 8) * sizeof(*groups));
-	return ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, &reset);
-}
-
 /* Two functions of one bus, in one group; the second is opened through the first one's group. */
 FIXTURE(pair)
 {
@@ -478,21 +453,21 @@ TEST_F(pair, errors)
 	struct pci_func edu;
 
 	ASSERT_OK(hot_info(device, &info, 8));
-	EXPECT_ERRNO(EINVAL, hot_reset(device, 0, groups));
-	EXPECT_ERRNO(EINVAL, hot_reset(device, info.head.count + 1, groups));
-	EXPECT_ERRNO(EINVAL, hot_reset(device, ~0U, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(device, 0, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(device, info.head.count + 1, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(device, ~0U, groups));
 	groups[0] = 1000;
-	EXPECT_ERRNO(EBADF, hot_reset(device, 1, groups));
+	EXPECT_ERRNO(EBADF, hot_reset_by(device, 1, groups));
 	groups[0] = self->first.container;
-	EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(device, 1, groups));
 	groups[0] = device;
-	EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(device, 1, groups));
 	if (!pci_find(EDU, 0, &edu)) {
 		other = group_open(edu.group);
 		groups[0] = other;
-		EXPECT_ERRNO(EINVAL, hot_reset(device, 1, groups));
+		EXPECT_ERRNO(EINVAL, hot_reset_by(device, 1, groups));
 		groups[1] = self->first.group;
-		EXPECT_OK(hot_reset(device, 2, groups));
+		EXPECT_OK(hot_reset_by(device, 2, groups));
 		close(other);
 	}
 }
@@ -515,7 +490,7 @@ TEST_F(pair, reset)
 	ASSERT_OK(mark(&self->second));
 	EXPECT_TRUE(is_marked(&self->first));
 	EXPECT_TRUE(is_marked(&self->second));
-	ASSERT_OK(hot_reset(self->second.device, 1, &self->first.group));
+	ASSERT_OK(hot_reset_by(self->second.device, 1, &self->first.group));
 	EXPECT_EQ(0, bar_read32(&self->first, 0, E1000_RING));
 	EXPECT_EQ(0, bar_read32(&self->second, 0, E1000_RING));
 }
@@ -598,14 +573,14 @@ TEST(slot_and_root_bus)
 	if (link_is_up(&c.func)) {
 		ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY, 0));
 		ASSERT_OK(bar_write32(&c, 0, E1000_RING, 0x12340));
-		ASSERT_OK(hot_reset(c.device, 1, &c.group));
+		ASSERT_OK(hot_reset_by(c.device, 1, &c.group));
 		EXPECT_EQ(0, bar_read32(&c, 0, E1000_RING));
 	}
 	client_close(&c);
 	if (!open_or_skip(_metadata, &c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	EXPECT_ERRNO(ENODEV, hot_info(c.device, &info, 8));
-	EXPECT_ERRNO(ENODEV, hot_reset(c.device, 1, &c.group));
+	EXPECT_ERRNO(ENODEV, hot_reset_by(c.device, 1, &c.group));
 	EXPECT_ERRNO(EINVAL, ioctl(c.device, VFIO_DEVICE_RESET));
 	client_close(&c);
 }

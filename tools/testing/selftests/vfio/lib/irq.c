@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -59,6 +60,20 @@ int irq_none(int device, __u32 action, __u32 index, __u32 start, __u32 count)
 int irq_disable(int device, __u32 index)
 {
 	return irq_none(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0);
+}
+
+/* How often a text is in a line of /proc/interrupts that names the device. */
+int interrupts_named(const char *name, const char *bdf)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	char line[1024];
+	int found = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		found += strstr(line, name) && strstr(line, bdf);
+	if (file)
+		fclose(file);
+	return found;
 }
 
 int event_new(void)

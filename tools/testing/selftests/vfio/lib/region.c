@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
@@ -77,6 +78,19 @@ __u32 bar_read32(const struct client *c, __u32 index, __u64 at)
 int bar_write32(const struct client *c, __u32 index, __u64 at, __u32 value)
 {
 	return region_write(c, index, at, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}
+
+/* Waits until a register has a value. */
+bool bar_becomes(const struct client *c, __u32 index, __u64 at, __u32 value)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int tries = 0; tries < PATIENCE_MS / 5; tries++) {
+		if (bar_read32(c, index, at) == value)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 __u32 config_read(const struct client *c, __u32 at, int size)

@@ -120,6 +120,7 @@ int region_ioeventfd(const struct client *c, __u32 index, __u64 at, __u32 flags,
 		     __s32 fd);
 __u32 bar_read32(const struct client *c, __u32 index, __u64 at);
 int bar_write32(const struct client *c, __u32 index, __u64 at, __u32 value);
+bool bar_becomes(const struct client *c, __u32 index, __u64 at, __u32 value);
 __u32 config_read(const struct client *c, __u32 at, int size);
 int config_write(const struct client *c, __u32 at, int size, __u32 value);
 int config_command(const struct client *c, __u16 set, __u16 clear);
@@ -266,9 +267,28 @@ int irq_set(int device, __u32 flags, __u32 index, __u32 start, __u32 count, cons
 int irq_events(int device, __u32 index, __u32 start, __u32 count, const __s32 *fds);
 int irq_none(int device, __u32 action, __u32 index, __u32 start, __u32 count);
 int irq_disable(int device, __u32 index);
+int interrupts_named(const char *name, const char *bdf);
 int event_new(void);
 int event_signal(int fd);
 long event_wait(int fd, int milliseconds);
+
+/* feature.c */
+int feature(int device, __u32 flags, const void *data, size_t size);
+int low_power(int device, __u32 flags, __s32 event);
+
+/**
+ * struct hot_info - the answer of VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
+ * @head: the struct
+ * @devices: behind it
+ */
+struct hot_info {
+	struct vfio_pci_hot_reset_info head;
+	struct vfio_pci_dependent_device devices[8];
+};
+
+/* hot_reset.c */
+int hot_info(int device, struct hot_info *info, size_t room);
+int hot_reset_by(int device, __u32 count, const __s32 *groups);
 
 /* log.c */
 int log_announce(const char *pattern);
