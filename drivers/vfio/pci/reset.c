@@ -28,6 +28,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "../fault.h"
 #include "pci.h"
 #include "trace.h"
 
@@ -239,7 +240,7 @@ static int set_wake(struct vfio_device_set *set)
 	int ret;
 
 	list_for_each_entry(device, &set->devices, set_node) {
-		ret = pm_runtime_resume_and_get(device->dev);
+		ret = vfio_should_fail() ? -EIO : pm_runtime_resume_and_get(device->dev);
 		if (ret < 0)
 			goto err_put;
 	}
@@ -271,7 +272,8 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 			ret = -EAGAIN;
 	}
 
-	ret = ret ?: pci_reset_bus(pdev);
+	if (!ret)
+		ret = vfio_should_fail() ? -EIO : pci_reset_bus(pdev);
 
 	list_for_each_entry(device, &set->devices, set_node) {
 		reset_leave(to_vfio_pci(device));
