@@ -78,6 +78,15 @@ int fault_prepare(void)
 	       file_write(DEBUGFS "fail_usercopy/stacktrace-depth", "0") ? -1 : 0;
 }
 
+/*
+ * Allocations of pages do not count. Where nobody needs whole pages they only refill what smaller
+ * allocations are taken from, now and then, and each one has another allocation missed out.
+ */
+int fault_spare_pages(void)
+{
+	return file_write(DEBUGFS "fail_page_alloc/min-order", "16");
+}
+
 /* Where a function of the kernel begins, and the next one. */
 static int kernel_function(const char *name, unsigned long *start, unsigned long *end)
 {

@@ -8,6 +8,14 @@
 #define SWEEP_MOST	5000	/* more calls than any ioctl makes */
 
 /*
+ * How often each is made to fail. More than once where the kernel does not allocate the same every
+ * time, so that the n-th call of one time is the next one of another.
+ */
+#ifndef SWEEP_TRIES
+#define SWEEP_TRIES	1
+#endif
+
+/*
  * SWEEP(call, failed, done): makes the call with each failure, runs the statement @failed after
  * those that failed and @done after those that did not; ends when nothing has failed. The variant
  * says by @nth, a path, what makes calls fail.
@@ -16,8 +24,8 @@
 	bool _fired = true;						\
 	int _n;								\
 									\
-	for (_n = 1; _fired && _n < SWEEP_MOST; _n++) {			\
-		int _fd = fault_arm(variant->nth, _n);			\
+	for (_n = SWEEP_TRIES; _fired && _n < SWEEP_MOST * SWEEP_TRIES; _n++) { \
+		int _fd = fault_arm(variant->nth, _n / SWEEP_TRIES);	\
 		long long _got;						\
 									\
 		ASSERT_LE(0, _fd);					\
@@ -31,8 +39,8 @@
 			done;						\
 		}							\
 	}								\
-	ASSERT_GT(SWEEP_MOST, _n);					\
-	TH_LOG("%s: %d calls failed in turn", #call, _n - 2);		\
+	ASSERT_GT(SWEEP_MOST * SWEEP_TRIES, _n);			\
+	TH_LOG("%s: %d calls failed in turn", #call, (_n - 1) / SWEEP_TRIES - 1); \
 } while (0)
 
 #endif

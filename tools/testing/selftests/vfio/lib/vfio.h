@@ -106,6 +106,7 @@ bool fault_possible(void);
 int client_join_apart(struct client *c, int container, enum test_device kind, int nth);
 int fault_prepare(void);
 int fault_spare(const char *function);
+int fault_spare_pages(void);
 int fault_arm(const char *path, int nth);
 bool fault_disarm(const char *path, int fd);
 
