@@ -293,7 +293,7 @@ TEST_F(fault, detach_of_two)
 	struct iommu_info before, after;
 
 	if (!strcmp(variant->nth, TASK_FAIL_NTH))
-		ASSERT_OK(spare("iommu_group_release_dma_owner"));
+		ASSERT_OK(fault_spare("iommu_group_release_dma_owner"));
 	ASSERT_OK(iommu_info(self->fd, &before));
 	ASSERT_OK(client_open_group(o, EDU, 1));
 	ASSERT_OK(group_set_container(o->group, self->fd));
