@@ -7,7 +7,10 @@
 #define SELFTEST_VFIO_CHECK_H
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vfio.h"
 
@@ -68,26 +71,33 @@ static inline bool join_or_skip(struct __test_metadata *_metadata, struct client
 	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
 }
 
+static pid_t test_program;
+static long test_pins;
+
+/* The harness ends the program, and children of tests leave it as well. */
+static inline void vfio_test_end(void)
+{
+	if (getpid() != test_program || test_pins < 0 || pins_become(test_pins))
+		return;
+	printf("# %ld pages are pinned that were not before\n", pins_held() - test_pins);
+	fflush(NULL);
+	_exit(KSFT_FAIL);
+}
+
 /*
- * Takes the devices in @needs for vfio-pci, runs the tests, gives the devices back. In the end as
- * many pages must be pinned for devices as in the beginning.
+ * Takes the devices in @needs for vfio-pci, which keeps them for the next program, and runs the
+ * tests. In the end as many pages must be pinned for devices as in the beginning.
  */
 static inline int vfio_test_main(int argc, char **argv, const enum test_device *needs, size_t count)
 {
-	long pins = pins_held();
-	int status;
-
+	test_program = getpid();
+	test_pins = pins_held();
+	atexit(vfio_test_end);
 	for (size_t i = 0; i < count; i++)
 		if (pci_take(needs[i]))
 			ksft_exit_fail_msg("cannot bind %s: %s\n", test_device_name(needs[i]),
 					   strerror(errno));
-	status = test_harness_run(argc, argv);
-	pci_give_back();
-	if (pins >= 0 && !pins_become(pins)) {
-		printf("# %ld pages are pinned that were not before\n", pins_held() - pins);
-		status = KSFT_FAIL;
-	}
-	return status;
+	return test_harness_run(argc, argv);
 }
 
 #endif
