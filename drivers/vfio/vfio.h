@@ -45,9 +45,9 @@
  * VFs are taken from their users under that of their PF, an error above the PF is one deadlock that
  * the PCI core has with all drivers that take VFs away.
  *
- * A group that begins waits, under its device's device_lock, for one before it to leave its container
- * (group->gone). Who leaves takes all that is below groups_lock, and no device_lock but that of its
- * own last device.
+ * A group that begins waits, under its device's device_lock, for one before it to leave its
+ * container (group->gone). Who leaves takes all that is below groups_lock, and no device_lock but
+ * that of its own last device.
  *
  * User memory is not touched under memory_lock and below: the fault handler of a BAR mapping comes
  * with mmap_lock and takes memory_lock.
