@@ -292,19 +292,23 @@ void vfio_pci_power_close(struct vfio_pci_device *vpci)
 
 /* ---- falling asleep, waking up ---- */
 
-/*
- * By itself: no call on the device fd is under way, and no BAR page is mapped. With the machine:
- * nobody runs who could call, or use a page.
- */
+static void __maybe_unused fall_asleep(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	vfio_pci_intx_hold(vpci);
+	/* The PCI core saves the config space next: not while it is lost in D3hot. */
+	vfio_pci_set_power_state_locked(vpci, PCI_D0);
+	vpci->asleep = true;
+}
+
+/* No call on the device fd is under way, and no BAR page is mapped. */
 static int __maybe_unused power_suspend(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
 	vfio_pci_quiesce(vpci);
-	vfio_pci_intx_hold(vpci);
-	/* The PCI core saves the config space next: not while it is lost in D3hot. */
-	vfio_pci_set_power_state_locked(vpci, PCI_D0);
-	vpci->asleep = true;
+	fall_asleep(vpci);
 	vfio_pci_resume(vpci);
 	return 0;
 }
@@ -316,6 +320,9 @@ static int __maybe_unused power_resume(struct device *dev)
 
 	vfio_pci_quiesce(vpci);
 	vpci->asleep = false;
+	if (vpci->mastered)
+		vfio_pci_command_update(vpci, 0, PCI_COMMAND_MASTER);
+	vpci->mastered = false;
 	wakeup = vpci->wakeup;
 	vpci->wakeup = NULL;
 	/* Asked for a wake-up, the user wants the device to stay awake from then on. */
@@ -345,12 +352,13 @@ static int __maybe_unused power_prepare_machine(struct device *dev)
 	return -EBUSY;
 }
 
+/* Nobody runs who could call, or use a page of a BAR. */
 static int __maybe_unused power_suspend_machine(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
-	power_suspend(dev);
 	vfio_pci_quiesce(vpci);
+	fall_asleep(vpci);
 	vpci->mastered = vfio_pci_command_update(vpci, PCI_COMMAND_MASTER, 0) & PCI_COMMAND_MASTER;
 	vfio_pci_resume(vpci);
 	pci_wait_for_pending_transaction(vpci->pdev);
@@ -361,11 +369,6 @@ static int __maybe_unused power_resume_machine(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
-	vfio_pci_quiesce(vpci);
-	if (vpci->mastered)
-		vfio_pci_command_update(vpci, 0, PCI_COMMAND_MASTER);
-	vpci->mastered = false;
-	vfio_pci_resume(vpci);
 	power_resume(dev);
 	if (vpci->config.shadow)
 		dev_info(dev, "has slept with the machine while in use\n");

@@ -3,8 +3,8 @@
  * /sys/kernel/debug/vfio/BDF/pci/rehearse_sleep, in debug builds: a write takes this one device
  * through what the kernel does with every device when the machine goes to sleep and wakes up, and
  * ends with the error that would have kept the machine awake; with -EIO if the device could have
- * written to memory meanwhile. The machine that tests run in does
- * not survive the loss of its own devices.
+ * written to memory meanwhile. The machine that tests run in does not survive the loss of its own
+ * devices.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
