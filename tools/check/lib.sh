@@ -74,7 +74,7 @@ selftests_apart() {
 }
 
 # What makes tests longer than usual, passed on into the machine.
-soaks=(TEST_LIMIT SOAK_SECONDS SEED SOAK_SEED VFIO_SEED REVOKE_ROUNDS IRQ_SOAK VFIO_CONFIG_IMAGES HOTPLUG_ALL)
+soaks=(TEST_LIMIT SOAK_SECONDS SEED REVOKE_ROUNDS IRQ_SOAK VFIO_CONFIG_IMAGES HOTPLUG_ALL)
 
 # selftests_on MACHINE KERNEL OPTION...
 selftests_on() {

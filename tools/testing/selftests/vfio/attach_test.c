@@ -28,7 +28,7 @@ FIXTURE(attach)
 FIXTURE_SETUP(attach)
 {
 	self->pins = pins_held();
-	self->second = (struct client){ .container = -1, .group = -1, .device = -1 };
+	self->second = (struct client)CLIENT_NONE;
 	if (!open_or_skip(_metadata, &self->first, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	self->fd = self->first.container;
@@ -99,17 +99,10 @@ static __u64 valid_iovas(struct iommu_info *info, __u64 first, __u64 last)
 	return sum;
 }
 
-/* Bytes go from @at to @at + PAGE through the device. */
+/* From a page of the mapping to the next. */
 static bool copies(const struct client *c, __u8 *memory, int page, __u32 seed)
 {
-	__u8 *from = memory + page * PAGE;
-
-	for (int i = 0; i < BYTES; i++)
-		from[i] = i * 3 + seed;
-	memset(from + PAGE, 0, BYTES);
-	return !edu_from_memory(c, IOVA + page * PAGE, 0, BYTES) &&
-	       !edu_to_memory(c, IOVA + (page + 1) * PAGE, 0, BYTES) &&
-	       !memcmp(from, from + PAGE, BYTES);
+	return edu_copies(c, memory + page * PAGE, IOVA + page * PAGE, seed);
 }
 
 /*

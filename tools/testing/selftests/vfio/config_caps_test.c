@@ -227,7 +227,7 @@ FIXTURE_SETUP(caps)
 {
 	char path[64];
 
-	self->c = (struct client) { .container = -1, .group = -1, .device = -1 };
+	self->c = (struct client)CLIENT_NONE;
 	self->hardware = -1;
 	if (variant->options) {
 		if (!pf_find(&self->pf))

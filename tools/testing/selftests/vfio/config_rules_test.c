@@ -550,6 +550,17 @@ static void check_form(struct __test_metadata *_metadata, const FIXTURE_DATA(rul
 		check_bytes(_metadata, self, list, form, pos);
 }
 
+/* A device whose list has this form alone, at @pos. */
+static void check_alone(struct __test_metadata *_metadata, FIXTURE_DATA(rules) * self,
+			const struct list *list, const struct form *form, u16 pos, u32 fill)
+{
+	image_fill(self->image, fill);
+	put_start(self->image, list, pos);
+	put_form(self->image, list, pos, form, 0);
+	config_compile(&self->config, self->image);
+	check_form(_metadata, self, list, form, pos);
+}
+
 /* ---- the forms ---- */
 
 /* With nothing behind it */
@@ -561,13 +572,8 @@ TEST_F(rules, alone)
 		const struct form *form = &list->forms[i];
 		u16 pos = form->length || !list->extended ? list->start : list->start + 0x40;
 
-		for (size_t j = 0; j < ARRAY_SIZE(fills); j++) {
-			image_fill(self->image, fills[j]);
-			put_start(self->image, list, pos);
-			put_form(self->image, list, pos, form, 0);
-			config_compile(&self->config, self->image);
-			check_form(_metadata, self, list, form, pos);
-		}
+		for (size_t j = 0; j < ARRAY_SIZE(fills); j++)
+			check_alone(_metadata, self, list, form, pos, fills[j]);
 	}
 }
 
@@ -580,13 +586,9 @@ TEST_F(rules, at_end)
 		const struct form *form = &list->forms[i];
 		u16 pos = list->end - dwords(form->length);
 
-		if (!form->length)
-			continue;
-		image_fill(self->image, fills[i % ARRAY_SIZE(fills)]);
-		put_start(self->image, list, pos);
-		put_form(self->image, list, pos, form, 0);
-		config_compile(&self->config, self->image);
-		check_form(_metadata, self, list, form, pos);
+		if (form->length)
+			check_alone(_metadata, self, list, form, pos,
+				    fills[i % ARRAY_SIZE(fills)]);
 	}
 }
 

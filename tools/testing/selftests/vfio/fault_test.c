@@ -22,8 +22,6 @@
 #define EDGE		(18 * MIB - SIZE / 2)	/* in two page tables of the IOMMU */
 #define SPARE		(64 * MIB)
 
-static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
-
 FIXTURE(fault)
 {
 	struct client c;
@@ -52,8 +50,8 @@ FIXTURE_VARIANT_ADD(fault, allocations)
 FIXTURE_SETUP(fault)
 {
 	self->pins = pins_held();
-	self->c = nobody;
-	self->other = nobody;
+	self->c = (struct client)CLIENT_NONE;
+	self->other = (struct client)CLIENT_NONE;
 	if (access(variant->nth, W_OK))
 		SKIP(return, "no %s: not made for debugging", variant->nth);
 	if (!strcmp(variant->nth, TASK_FAIL_NTH) && fault_prepare())
@@ -244,9 +242,8 @@ TEST_F(fault, attach)
 	      { ASSERT_EQ(self->available, dma_available(self->fd));
 		ASSERT_EQ((long)(SIZE / KIB), locked_kib());
 		ASSERT_TRUE(pins_become(self->pins));
-		ASSERT_OK(edu_from_memory(&self->c, IOVA + _n % 8 * PAGE, 0, 64));
-		ASSERT_OK(edu_to_memory(&self->c, IOVA + 8 * PAGE, 0, 64));
-		ASSERT_EQ(0, memcmp(self->memory + _n % 8 * PAGE, self->memory + 8 * PAGE, 64)); },
+		ASSERT_TRUE(edu_copies(&self->c, self->memory + _n % 8 * PAGE,
+				       IOVA + _n % 8 * PAGE, _n)); },
 	      { ASSERT_OK(dma_map_rw(self->fd, self->memory, SPARE, PAGE));
 		ASSERT_OK(ioctl(self->other.group, VFIO_GROUP_UNSET_CONTAINER));
 		ASSERT_EQ((long long)PAGE, dma_unmap(self->fd, 0, SPARE, PAGE)); });

@@ -27,7 +27,7 @@ FIXTURE(flood)
 
 FIXTURE_SETUP(flood)
 {
-	self->other = (struct client){ .container = -1, .group = -1, .device = -1 };
+	self->other = (struct client)CLIENT_NONE;
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
 	self->fd = self->c.container;
@@ -152,7 +152,7 @@ TEST_F(flood, token)
 
 	if (!pf_find(&pf))
 		SKIP(return, "no function with SR-IOV");
-	ASSERT_OK(file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y"));
+	ASSERT_OK(param_bool("enable_sriov", true));
 	ASSERT_OK(pci_bind(&pf, "vfio-pci"));
 	ASSERT_OK(pf_set_vfs(&pf, 1));
 	ASSERT_OK(pf_vf(&pf, 0, &vf));
@@ -167,15 +167,13 @@ TEST_F(flood, token)
 	}
 	client_close(&self->other);
 	ASSERT_OK(pf_set_vfs(&pf, 0));
-	ASSERT_OK(file_write("/sys/module/vfio_pci/parameters/enable_sriov", "N"));
+	ASSERT_OK(param_bool("enable_sriov", false));
 }
-
-static pid_t program;
 
 /* Other programs look for the same lines: until the limits are over there would be none. */
 static void wait_for_limits(void)
 {
-	if (getpid() == program)
+	if (getpid() == test_program)
 		sleep(LIMIT_SECONDS + 1);
 }
 
@@ -183,7 +181,6 @@ int main(int argc, char **argv)
 {
 	static const enum test_device needs[] = { EDU, E1000, NVME };
 
-	program = getpid();
 	atexit(wait_for_limits);
 	log_announce("dma_entry_limit allows no more|RLIMIT_MEMLOCK");
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));

@@ -5,7 +5,7 @@
  * Each call may be refused or do what it says; afterwards the functions serve a client who behaves,
  * and the kernel has nothing to complain about.
  *
- * The seed is printed; VFIO_SEED sets it.
+ * The seed is printed; SEED sets it.
  */
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
@@ -483,7 +483,7 @@ static int open_target(int target)
 static void forget_all(void)
 {
 	for (int i = 0; i < TARGETS; i++)
-		shared.client[i] = (struct client){ .container = -1, .group = -1, .device = -1 };
+		shared.client[i] = (struct client)CLIENT_NONE;
 }
 
 static void close_all(void)
@@ -535,8 +535,7 @@ FIXTURE_TEARDOWN(hostile)
 
 TEST_F_TIMEOUT(hostile, random_calls, 3600)
 {
-	const char *text = getenv("VFIO_SEED");
-	__u64 seed = text ? strtoull(text, NULL, 0) : 20260101;
+	__u64 seed = soak_seed(20260101);
 	struct attacker attackers[THREADS] = { 0 };
 	unsigned long calls = 0, successes = 0, resets = 0;
 	pthread_t administrator;

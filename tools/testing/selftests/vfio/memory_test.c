@@ -75,8 +75,6 @@ FIXTURE_VARIANT_ADD(memory, v2_three_groups)
 	.groups = 3,
 };
 
-static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
-
 /* Joins with a group alone: a member needs no open device, and one takes time to be reset. */
 static int join_group(struct client *c, int container, enum test_device kind)
 {
@@ -90,8 +88,8 @@ FIXTURE_SETUP(memory)
 {
 	self->pins = pins_held();
 	for (int i = 0; i < MAX_GROUPS; i++)
-		self->c[i] = nobody;
-	self->owner = nobody;
+		self->c[i] = (struct client)CLIENT_NONE;
+	self->owner = (struct client)CLIENT_NONE;
 
 	if (!open_or_skip(_metadata, &self->c[0], EDU, 0, variant->type))
 		return;

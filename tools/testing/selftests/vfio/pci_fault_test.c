@@ -31,8 +31,6 @@
 #define E1000_RING	0x3800	/* a register that keeps what is written, but for four bits */
 #define MARK		0x12345670
 
-static const struct client nobody = { .container = -1, .group = -1, .device = -1 };
-
 /* False if the test or the setup of a fixture is skipped. */
 static bool prepare(struct __test_metadata *_metadata, const char *nth)
 {
@@ -62,7 +60,7 @@ FIXTURE_VARIANT_ADD(pci_fault, allocations) { .nth = TASK_FAIL_NTH };
 
 FIXTURE_SETUP(pci_fault)
 {
-	self->c = nobody;
+	self->c = (struct client)CLIENT_NONE;
 	if (!prepare(_metadata, variant->nth))
 		return;
 	for (int i = 0; i < EVENTS; i++)
@@ -351,8 +349,8 @@ FIXTURE_SETUP(pair_fault)
 {
 	struct client *second = &self->c[1];
 
-	self->c[0] = nobody;
-	self->c[1] = nobody;
+	self->c[0] = (struct client)CLIENT_NONE;
+	self->c[1] = (struct client)CLIENT_NONE;
 	if (!prepare(_metadata, variant->nth) ||
 	    !open_or_skip(_metadata, &self->c[0], E1000, 0, VFIO_TYPE1v2_IOMMU))
 		return;

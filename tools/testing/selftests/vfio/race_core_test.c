@@ -473,7 +473,7 @@ TEST_F_TIMEOUT(race, processes, 3600)
 {
 	struct arena *arena = &self->arena;
 	time_t end = time(NULL) + share_of_time();
-	struct worker w = { .arena = arena, .seed = jobs_seed() };
+	struct worker w = { .arena = arena, .seed = soak_seed(1) };
 	struct client *c = &arena->c;
 	pid_t children[4];
 	unsigned long rounds = 0;
@@ -502,7 +502,7 @@ TEST_F_TIMEOUT(race, processes, 3600)
 		close(sockets[1]);
 		rounds++;
 	}
-	ksft_print_msg("seed %u, %lu rounds\n", jobs_seed(), rounds);
+	ksft_print_msg("seed %u, %lu rounds\n", soak_seed(1), rounds);
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@
  * container whose groups go while it is used.
  *
  * Each worker has IOVAs of its own and knows what is mapped there, so it knows the answer of each
- * call, whatever the others do. What is random comes from a seed that is printed (SOAK_SEED).
+ * call, whatever the others do. What is random comes from a seed that is printed (SEED).
  */
 #include <kselftest_harness.h>
 #include <pthread.h>
@@ -362,13 +362,6 @@ static void *use_thread(void *data)
 
 /* ---- the soak ---- */
 
-static unsigned int setting(const char *name, unsigned int otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
 static int tracking_start(int container)
 {
 	struct vfio_iommu_type1_dirty_bitmap dirty = { .argsz = sizeof(dirty), .flags = START };
@@ -394,12 +387,12 @@ TEST_F_TIMEOUT(race, everything_at_once, SOAK_LIMIT)
 		join_thread, fork_thread, switch_thread, use_thread,
 	};
 	bool slow = !access("/sys/kernel/debug/kmemleak", F_OK);
-	unsigned int seconds = setting("SOAK_SECONDS", slow ? 60 : 10);
+	unsigned int seconds = slow && !getenv("SOAK_SECONDS") ? 60 : soak_seconds();
 	pthread_t threads[WORKERS + ARRAY_SIZE(around)];
 	struct worker workers[WORKERS];
 	long pages = 1, pins = pins_held();
 
-	soak.seed = setting("SOAK_SEED", 1);
+	soak.seed = soak_seed(1);
 	TH_LOG("seed %u, %u s", soak.seed, seconds);
 	pthread_mutex_init(&soak.lock, NULL);
 	if (!open_or_skip(_metadata, &soak.c, EDU, 0, VFIO_TYPE1v2_IOMMU))

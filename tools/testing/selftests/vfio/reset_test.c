@@ -402,7 +402,7 @@ FIXTURE_VARIANT_ADD(pair, slot) { .kind = E1000E, .first = 1 };
 static int open_second(struct client *second, const struct client *first,
 		       FIXTURE_VARIANT(pair) const *variant)
 {
-	*second = (struct client){ .container = -1, .group = -1, .device = -1 };
+	*second = (struct client)CLIENT_NONE;
 	if (pci_find(variant->kind, variant->first + 1, &second->func))
 		return -1;
 	second->device = group_get_device(first->group, second->func.bdf);

@@ -888,7 +888,7 @@ static void user(const int *ready, enum test_device kind, int (*habit)(struct cl
 static void heir(const int *ready, enum test_device kind,
 		 int (*habit)(struct client *c))
 {
-	struct client c = { .container = -1, .group = -1, .device = -1 };
+	struct client c = CLIENT_NONE;
 	int sockets[2], ret;
 	pid_t pid;
 

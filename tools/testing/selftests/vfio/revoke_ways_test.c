@@ -127,7 +127,7 @@ static bool vf_is_usable(const struct pci_func *pf, const char *options)
 /* sriov_numvfs of 0 ends, whoever has the VFs, and they are gone. */
 TEST_F(vfs, are_switched_off)
 {
-	struct client pf_client = { .container = -1, .group = -1, .device = -1 };
+	struct client pf_client = CLIENT_NONE;
 	pid_t users[NR_VFS];
 
 	if (*variant->options)
@@ -193,7 +193,7 @@ TEST_F(vfs, are_asked_together)
 TEST_F(vfs, driver_of_pf_goes)
 {
 	bool theirs = strcmp(variant->driver, "vfio-pci");
-	struct client pf_client = { .container = -1, .group = -1, .device = -1 };
+	struct client pf_client = CLIENT_NONE;
 	pid_t users[NR_VFS];
 
 	/* Whoever has the PF is stuck as well. */

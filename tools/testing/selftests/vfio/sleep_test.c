@@ -11,7 +11,6 @@
 #include "lib/check.h"
 
 #define IOVA		(16 * MIB)
-#define BYTES		512
 #define MSI		VFIO_PCI_MSI_IRQ_INDEX
 #define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
 #define INTX		VFIO_PCI_INTX_IRQ_INDEX
@@ -37,7 +36,7 @@ static int sleep_with_machine(const struct pci_func *func)
 
 FIXTURE_SETUP(machine_sleep)
 {
-	self->edu = (struct client){ .container = -1, .group = -1, .device = -1 };
+	self->edu = (struct client)CLIENT_NONE;
 	self->card = self->edu;
 	self->event = event_new();
 	self->other = event_new();
@@ -73,14 +72,6 @@ static int config_all(const struct client *c, __u8 *bytes)
 		0 : -1;
 }
 
-static bool copies(const struct client *c, __u8 *memory, __u8 seed)
-{
-	memset(memory, seed, BYTES);
-	memset(memory + PAGE, 0, BYTES);
-	return !edu_from_memory(c, IOVA, 0, BYTES) && !edu_to_memory(c, IOVA + PAGE, 0, BYTES) &&
-	       !memcmp(memory, memory + PAGE, BYTES);
-}
-
 /* Mappings, views of BARs, config space and interrupts are as before, and the log says what was. */
 TEST_F(machine_sleep, goes_on)
 {
@@ -93,7 +84,7 @@ TEST_F(machine_sleep, goes_on)
 	view = region_map(edu, 0, 0, PAGE);
 	ASSERT_NE(MAP_FAILED, view);
 	EXPECT_EQ(0xed, bar_look(view) & EDU_IDENTITY_MASK);
-	EXPECT_TRUE(copies(edu, self->memory, 1));
+	EXPECT_TRUE(edu_copies(edu, self->memory, IOVA, 1));
 	ASSERT_OK(config_all(edu, before));
 	for (int round = 0; round < 2; round++) {
 		ASSERT_OK(sleep_with_machine(&edu->func));
@@ -101,7 +92,7 @@ TEST_F(machine_sleep, goes_on)
 		ASSERT_OK(config_all(edu, after));
 		EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
 		EXPECT_EQ(0xed, bar_look(view) & EDU_IDENTITY_MASK);
-		EXPECT_TRUE(copies(edu, self->memory, 2 + round));
+		EXPECT_TRUE(edu_copies(edu, self->memory, IOVA, 2 + round));
 		EXPECT_EQ(0, event_wait(self->event, 0));
 		ASSERT_OK(edu_raise(edu));
 		EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
@@ -166,14 +157,11 @@ TEST_F(machine_sleep, vectors)
 /* A device that sleeps by itself is put to sleep with the machine: it may do so at work, in D0. */
 TEST_F(machine_sleep, asleep_already)
 {
-	struct vfio_device_feature entry = {
-		.argsz = sizeof(entry),
-		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
-	};
 	struct client *edu = &self->edu;
 	char status[16] = "";
 
-	ASSERT_OK(ioctl(edu->device, VFIO_DEVICE_FEATURE, &entry));
+	ASSERT_OK(feature(edu->device, VFIO_DEVICE_FEATURE_SET |
+			  VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0));
 	for (int tries = 0; strcmp(status, "suspended") && tries < PATIENCE_MS / 5; tries++) {
 		usleep(5000);
 		ASSERT_OK(pci_read(&edu->func, "power/runtime_status", status, sizeof(status)));
@@ -182,26 +170,18 @@ TEST_F(machine_sleep, asleep_already)
 	ASSERT_OK(sleep_with_machine(&edu->func));
 	EXPECT_TRUE(log_says(self->log, edu, "has slept with the machine while in use"));
 	ASSERT_OK(dma_map_rw(edu->container, self->memory, IOVA, 2 * PAGE));
-	EXPECT_TRUE(copies(edu, self->memory, 7));
+	EXPECT_TRUE(edu_copies(edu, self->memory, IOVA, 7));
 }
 
 /* Who let it sleep by himself, and asked for that, is woken up. */
 TEST_F(machine_sleep, low_power)
 {
-	struct {
-		struct vfio_device_feature head;
-		struct vfio_device_low_power_entry_with_wakeup data;
-	} entry = {
-		.head.argsz = sizeof(entry),
-		.head.flags = VFIO_DEVICE_FEATURE_SET |
-			      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
-		.data.wakeup_eventfd = self->other,
-	};
 	struct client *card = &self->card;
 
 	if (!join_or_skip(_metadata, card, &self->edu, E1000E, 0))
 		return;
-	ASSERT_OK(ioctl(card->device, VFIO_DEVICE_FEATURE, &entry));
+	ASSERT_OK(low_power(card->device, VFIO_DEVICE_FEATURE_SET |
+			    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, self->other));
 	ASSERT_OK(sleep_with_machine(&card->func));
 	EXPECT_EQ(1, event_wait(self->other, PATIENCE_MS));
 	ASSERT_OK(e1000e_start(card));

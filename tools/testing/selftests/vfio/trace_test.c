@@ -23,7 +23,7 @@ FIXTURE(trace)
 
 FIXTURE_SETUP(trace)
 {
-	self->disk = (struct client){ .container = -1, .group = -1, .device = -1 };
+	self->disk = (struct client)CLIENT_NONE;
 	self->c = self->disk;
 	if (trace_open())
 		SKIP(return, "no tracefs, or no instances: %s", strerror(errno));

@@ -14,9 +14,8 @@ injected='vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device \[|\[)'
 mark() { echo "selftest: $1" >/dev/kmsg; }
 
 # complained MARK: print what the kernel has complained about since then, if anything; with REPORTS_ONLY
-# set, only what it says when something is wrong. That the
-# modules are not the kernel's own is no complaint of ours, nor that a driver refuses a device, nor
-# what the program announced.
+# set, only what it says when something is wrong. That the modules are not the kernel's own is no complaint
+# of ours, nor that a driver refuses a device, nor what the program announced.
 #
 # One report is the kernel's own on every slot that pciehp serves: it gives the slot's reset_lock up while
 # drivers bind and takes it again below pci_rescan_remove_lock: the other order, but one thread's only.

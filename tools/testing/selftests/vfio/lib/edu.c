@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <string.h>
 #include <time.h>
 
 #include "vfio.h"
@@ -19,6 +20,7 @@
 #define EDU_DMA_START		0x01
 #define EDU_DMA_TO_MEMORY	0x02
 #define EDU_BUFFER		0x40000
+#define EDU_COPIED		512
 
 /* Turns decoding and bus mastering on, and an interrupt that a former user left off. */
 int edu_start(const struct client *c)
@@ -71,6 +73,18 @@ int edu_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size)
 int edu_begin_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size)
 {
 	return edu_begin(c, EDU_BUFFER + at, iova, size, EDU_DMA_TO_MEMORY);
+}
+
+/* Bytes go through the device to the next page. @memory is what the device sees at @iova. */
+bool edu_copies(const struct client *c, void *memory, __u32 iova, __u32 seed)
+{
+	__u8 *from = memory, *to = from + PAGE;
+
+	for (int i = 0; i < EDU_COPIED; i++)
+		from[i] = i * 3 + seed;
+	memset(to, 0, EDU_COPIED);
+	return !edu_from_memory(c, iova, 0, EDU_COPIED) &&
+	       !edu_to_memory(c, iova + PAGE, 0, EDU_COPIED) && !memcmp(from, to, EDU_COPIED);
 }
 
 /* Asserts the interrupt: the line stays up until edu_lower(); MSI is sent once. */

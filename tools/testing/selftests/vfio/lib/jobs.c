@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Races: workers, the time that they have, and the report of what their jobs ended with. SEED in
- * the environment is the beginning of the random numbers [1].
+ * Races: workers, the time that they have, and the report of what their jobs ended with. The
+ * random numbers begin with the seed of soak.c [1].
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +13,6 @@
 
 #define MAX_WORKERS	12
 #define OVERTIME	200	/* seconds, for jobs that have not succeeded yet */
-
-unsigned int jobs_seed(void)
-{
-	const char *text = getenv("SEED");
-
-	return text ? atoi(text) : 1;
-}
 
 unsigned int dice(struct worker *worker, unsigned int sides)
 {
@@ -103,12 +96,12 @@ bool jobs_run(void *arena, int seconds, const struct job * const *jobs, size_t c
 	struct timespec length = { .tv_sec = seconds };
 	bool good = true, stop = false;
 
-	ksft_print_msg("seed %u, %d s\n", jobs_seed(), seconds);
+	ksft_print_msg("seed %u, %d s\n", soak_seed(1), seconds);
 	for (size_t i = 0; i < count; i++) {
 		workers[i].job = jobs[i];
 		workers[i].arena = arena;
 		workers[i].stop = &stop;
-		workers[i].seed = jobs_seed() + i;
+		workers[i].seed = soak_seed(1) + i;
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
 			abort();
 	}

@@ -46,7 +46,6 @@ struct worker {
 	unsigned long times[JOB_OUTCOMES];
 };
 
-unsigned int jobs_seed(void);
 unsigned int dice(struct worker *worker, unsigned int sides);
 void worker_pauses(struct worker *worker, unsigned int microseconds);
 bool worker_is_stopped(const struct worker *worker);

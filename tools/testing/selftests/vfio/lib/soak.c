@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Races and random calls run for as long as the environment variable SOAK_SECONDS says, else for
- * ten seconds. Numbers are random but the same for the same seed.
+ * ten seconds. Numbers are random but the same for the same seed, which is SEED.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -21,6 +21,13 @@ int soak_seconds(void)
 	const char *text = getenv("SOAK_SECONDS");
 
 	return text ? atoi(text) : 10;
+}
+
+unsigned int soak_seed(unsigned int otherwise)
+{
+	const char *text = getenv("SEED");
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
 /* Marsaglia's xorshift with a multiplication; the state is never 0. */

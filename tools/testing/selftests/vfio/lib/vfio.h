@@ -85,6 +85,9 @@ struct client {
 	struct vfio_region_info region[VFIO_PCI_NUM_REGIONS];
 };
 
+/* One that has nothing open. */
+#define CLIENT_NONE { .container = -1, .group = -1, .device = -1 }
+
 /* client.c */
 int container_open(void);
 int group_open(int group);
@@ -333,6 +336,7 @@ int edu_start(const struct client *c);
 int edu_from_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
 int edu_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
 int edu_begin_to_memory(const struct client *c, __u32 iova, __u32 at, __u32 size);
+bool edu_copies(const struct client *c, void *memory, __u32 iova, __u32 seed);
 int edu_raise(const struct client *c);
 int edu_lower(const struct client *c);
 
@@ -407,6 +411,7 @@ long long unbind_longest_ms(void);
 /* soak.c: races and random calls, for as long as the environment says */
 double seconds_now(void);
 int soak_seconds(void);
+unsigned int soak_seed(unsigned int otherwise);
 __u32 random_next(__u64 *state);
 
 #endif
