@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Power: D-states, sleep while unused, sleep while the user allows it.
+ * Power: D-states, sleep while unused, sleep while the user allows it, sleep with the machine.
  *
  * A bound device that nobody has open sleeps (unless the parameter disable_idle_d3 was set when it
  * was bound): open takes a runtime-PM reference and close gives it back. The core takes another
