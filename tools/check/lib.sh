@@ -98,7 +98,7 @@ selftests_on() {
 		echo "not ok the virtual machine (status $status)"
 	fi
 	if [ $status -ne 0 ]; then
-		grep -nE '^(# )*not ok|^# (it|the kernel|[0-9]+ of its)|^(# )*# .*(Expected|ASSERT)|^vm:' "$log" |
+		grep -nE '^(# )*not ok|^# (it|the kernel|[0-9]+ of its)|^(# )*# ([a-z0-9_]+\.c:[0-9]+:|log: )|^vm:' "$log" |
 			head -n 60 || true
 		# Where the machine died, the end of the log is the kernel's.
 		tail -n "$([ -n "$sum" ] && echo 15 || echo 70)" "$log" | sed 's/^/# /'

@@ -15,6 +15,9 @@
 #define IOVA	(16 * MIB)
 #define PAUSE_US	20000
 
+#define PORT_ON		PCI_EXP_SLTCTL_PWR_IND_ON
+#define PORT_OFF	(PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF)
+
 /* A command for QEMU; EEXIST if it has such a device, or still has. */
 static int say(const char *command)
 {
@@ -44,15 +47,47 @@ static int say(const char *command)
 	_ret;								\
 }))
 
+/* The ports have a driver that hears when a device was pulled out; the firmware's slots do not. */
+static bool ports_listen(void)
+{
+	glob_t found;
+
+	if (glob("/sys/bus/pci_express/drivers/pciehp/*:pcie*", 0, NULL, &found))
+		return false;
+	globfree(&found);
+	return true;
+}
+
+/* Waits for the lamp and the power that the port's driver sets last. */
+static bool port_comes_to(const struct pci_func *port, __u32 state)
+{
+	__u32 cap = pci_config_cap(port, PCI_CAP_ID_EXP), control;
+
+	for (int waited = 0; cap && waited < PATIENCE_MS * 1000; waited += PAUSE_US) {
+		if (pci_config_read(port, cap + PCI_EXP_SLTCTL, 2, &control))
+			return false;
+		if ((control & (PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC)) == state)
+			return true;
+		usleep(PAUSE_US);
+	}
+	return false;
+}
+
 /*
  * No driver can have a device before the kernel is through with finding it. The firmware's word of
  * a device that comes just after another was ejected is lost now and then: then we say it.
  */
 static int take(struct pci_func *func)
 {
+	struct pci_func port;
+
 	if (!pci_wait(EDU, 2, func) &&
 	    (file_write("/sys/bus/pci/rescan", "1") || !pci_wait(EDU, 2, func))) {
 		errno = ETIMEDOUT;
+		return -1;
+	}
+	if (ports_listen() && (pci_port(func, &port) || !port_comes_to(&port, PORT_ON))) {
+		errno = EIO;
 		return -1;
 	}
 	return PATIENTLY(ENODEV, pci_bind(func, "vfio-pci"));
@@ -75,8 +110,8 @@ static int eject(const struct pci_func *func)
 	return say("device_del plugged");
 }
 
-/* The administrator switches the slot off, which is found by the address of what is in it. */
-static int switch_off(const struct pci_func *func)
+/* Writes to the switch of the slot, which is found by the address of what is in it, or was. */
+static int slot_switch(const struct pci_func *func, const char *text)
 {
 	char path[PATH_MAX], address[16];
 	glob_t slots;
@@ -91,11 +126,17 @@ static int switch_off(const struct pci_func *func)
 		    strncmp(address, func->bdf, strlen(address)))
 			continue;
 		snprintf(path, sizeof(path), "%s/power", slots.gl_pathv[i]);
-		ret = file_write(path, "0");
+		ret = file_write(path, text);
 		break;
 	}
 	globfree(&slots);
 	return ret;
+}
+
+/* The administrator switches the slot off. */
+static int switch_off(const struct pci_func *func)
+{
+	return slot_switch(func, "0");
 }
 
 /*
@@ -137,14 +178,14 @@ static pid_t go_start(int (*go)(const struct pci_func *func), const struct pci_f
 	return pid;
 }
 
-/* The driver of the port is done with what was pulled out of it: what is plugged in now stays. */
-static bool port_is_off(const struct pci_func *port)
+/*
+ * The slot is empty, and its driver has heard so: else it takes the button that is pressed for what
+ * is plugged in next for the wish to have it out again. Switching an empty slot on fails after all
+ * that the driver had left to do.
+ */
+static bool port_is_empty(const struct pci_func *port, const struct pci_func *func)
 {
-	__u32 cap = pci_config_cap(port, PCI_CAP_ID_EXP), control;
-
-	return cap && !pci_config_read(port, cap + PCI_EXP_SLTCTL, 2, &control) &&
-	       control & PCI_EXP_SLTCTL_PCC &&
-	       (control & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_OFF;
+	return port_comes_to(port, PORT_OFF) && ERRNO_OF(slot_switch(func, "1")) == ENODEV;
 }
 
 /* The same, and waits until it is gone. 0, or the number of what went wrong. */
@@ -160,23 +201,9 @@ static int goes(int (*go)(const struct pci_func *func), const struct pci_func *f
 		return status;
 	if (!pci_wait_gone(func))
 		return 1000;
-	for (int waited = 0; go == pull && !port_is_off(&port); waited += PAUSE_US) {
-		if (waited > PATIENCE_MS * 1000)
-			return 1001;
-		usleep(PAUSE_US);
-	}
+	if (go != forget && ports_listen() && !port_is_empty(&port, func))
+		return 1001;
 	return 0;
-}
-
-/* The ports have a driver that hears when a device was pulled out; the firmware's slots do not. */
-static bool ports_listen(void)
-{
-	glob_t found;
-
-	if (glob("/sys/bus/pci_express/drivers/pciehp/*:pcie*", 0, NULL, &found))
-		return false;
-	globfree(&found);
-	return true;
 }
 
 /* ---- a user who is busy ---- */
@@ -217,8 +244,8 @@ FIXTURE_TEARDOWN(busy)
 {
 	struct pci_func func;
 
-	if (!pci_find(EDU, 2, &func))
-		EXPECT_EQ(0, goes(switch_off, &func));
+	EXPECT_OK(pci_find(EDU, 2, &func));
+	EXPECT_EQ(0, goes(switch_off, &func));
 }
 
 /* Nothing of the group is left either: its calls say so, and there is no node. */
@@ -314,7 +341,8 @@ TEST_F(busy, goes)
 		if (!pid)
 			user(self->ready, &self->func, habits[i].habit);
 		close(self->ready[1]);
-		ASSERT_EQ(1, read(self->ready[0], &byte, 1));
+		ASSERT_EQ(1, read(self->ready[0], &byte, 1))
+			TH_LOG("%s: ended with %d", habits[i].name, child_end(pid, PATIENCE_MS));
 		if (variant->go != pull)
 			ASSERT_OK(revoke_after(&self->func, variant->after_ms));
 		EXPECT_EQ(0, goes(variant->go, &self->func))

@@ -76,6 +76,11 @@ limited() {
 	stuck=1
 }
 
+# lately: what the kernel said last, also what is not for the console.
+lately() {
+	dmesg | tail -n 15 | sed 's/^/# log: /'
+}
+
 # run_one NUMBER PROGRAM
 run_one() {
 	local name status why=() line started=$SECONDS limit=$timeout
@@ -92,8 +97,7 @@ run_one() {
 	while read -r line; do
 		fail_too "the kernel said: $line"
 	done < <(complained "$name")
-	[ ${#why[@]} -eq 0 ] || printf '# %s\n' "${why[@]}"
-	[ ${#why[@]} -eq 0 ] || printf 'not '
+	[ ${#why[@]} -eq 0 ] || { printf '# %s\n' "${why[@]}"; lately; printf 'not '; }
 	echo "ok $1 selftests: vfio: $name # $((SECONDS - started)) s"
 }
 
