@@ -8,11 +8,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio.h"
 
-#define PROMPT "(qemu) "
+#define PROMPT "\r\n(qemu) "
 
 static int monitor_open(void)
 {
@@ -28,8 +29,8 @@ static int monitor_open(void)
 	return fd;
 }
 
-/* Reads up to the prompt, which is not part of the answer. */
-static int monitor_listen(int fd, char *answer, size_t size)
+/* Reads up to what ends the answer and is not part of it. */
+static int monitor_listen(int fd, const char *ends, char *answer, size_t size)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	size_t have = 0;
@@ -46,7 +47,7 @@ static int monitor_listen(int fd, char *answer, size_t size)
 			continue;
 		have += got;
 		answer[have] = 0;
-		end = strstr(answer, "\r\n" PROMPT);
+		end = strstr(answer, ends);
 		if (end) {
 			*end = 0;
 			return 0;
@@ -59,17 +60,37 @@ static int monitor_listen(int fd, char *answer, size_t size)
 	}
 }
 
+static int monitor_ask(int fd, const char *command, const char *ends, char *answer, size_t size)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "%s\n", command);
+	return write(fd, line, strlen(line)) < 0 ? -1 : monitor_listen(fd, ends, answer, size);
+}
+
+/* Its greeting, and answers that nobody waited for, come first: nothing does after this number. */
+static int monitor_catch_up(int fd)
+{
+	char command[32], ends[32], answer[512];
+	struct timespec now;
+	unsigned int number;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	number = now.tv_nsec | 1;
+	snprintf(command, sizeof(command), "print/x %u", number);
+	snprintf(ends, sizeof(ends), "\r\n0x%x" PROMPT, number);
+	return monitor_ask(fd, command, ends, answer, sizeof(answer));
+}
+
 /* Carries out a command; @answer begins with its echo. ENOENT where there is no monitor. */
 int monitor_say(const char *command, char *answer, size_t size)
 {
-	char line[256];
 	int fd = monitor_open();
 	int ret, error;
 
 	if (fd < 0)
 		return -1;
-	snprintf(line, sizeof(line), "%s\n", command);
-	ret = write(fd, line, strlen(line)) < 0 ? -1 : monitor_listen(fd, answer, size);
+	ret = monitor_catch_up(fd) ? -1 : monitor_ask(fd, command, PROMPT, answer, size);
 	error = errno;
 	close(fd);
 	errno = error;

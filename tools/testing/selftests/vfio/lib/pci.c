@@ -206,10 +206,11 @@ int pci_bind(const struct pci_func *func, const char *driver)
 
 	if (pci_driver(func, now, sizeof(now)))
 		return -1;
-	if (!strcmp(now, driver))
-		return 0;
-	if (attribute_write(func->bdf, "driver_override", driver) || pci_unbind(func) ||
-	    file_write("/sys/bus/pci/drivers_probe", func->bdf) ||
+	if (strcmp(now, driver) &&
+	    (attribute_write(func->bdf, "driver_override", driver) || pci_unbind(func)))
+		return -1;
+	/* The link is there as soon as a probe begins: this waits for one that goes on. */
+	if (file_write("/sys/bus/pci/drivers_probe", func->bdf) ||
 	    pci_driver(func, now, sizeof(now)))
 		return -1;
 	if (!strcmp(now, driver))
