@@ -3,7 +3,9 @@
  * Regions: BARs by pread and pwrite in every width, by mmap, and what must be refused; the ROM; the
  * MSI-X table. A large BAR is memory, so what is written can be read again on the other way.
  */
+#include <fcntl.h>
 #include <kselftest_harness.h>
+#include <linux/elf.h>
 #include <linux/pci_regs.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -639,6 +641,72 @@ TEST_F(alias, is_the_bar)
 	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(0xa5, wc[3 * MIB]);
 	munmap(wc, 4 * MIB);
+}
+
+#define ENTRY_MADE	"p:vfio_calls/entry_made alias_set_entry entry=%di:x64\n"
+
+/* A word of the kernel's memory, by the file that shows it as a core dump. */
+static int kernel_word(__u64 address, __u64 *word)
+{
+	int core = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+	ssize_t got = -1;
+	struct elf64_hdr head;
+	struct elf64_phdr part;
+
+	if (core < 0 || pread(core, &head, sizeof(head), 0) != sizeof(head))
+		head.e_phnum = 0;
+	for (int i = 0; i < head.e_phnum; i++) {
+		if (pread(core, &part, sizeof(part), head.e_phoff + i * sizeof(part)) < 0)
+			break;
+		if (part.p_type == PT_LOAD && address >= part.p_vaddr &&
+		    address - part.p_vaddr < part.p_memsz)
+			got = pread(core, word, sizeof(*word),
+				    part.p_offset + address - part.p_vaddr);
+	}
+	fd_close(&core);
+	return got == sizeof(*word) ? 0 : -1;
+}
+
+/* Looks up what the driver entered in the page table for a touch of @at. */
+static int entry_of_touch(const __u8 *at, __u64 *entry)
+{
+	const char *name = "entry=";
+	char text[128], *found;
+
+	trace_reset();
+	if (touch_fails(at) || trace_get("entry_made", name, 0, text, sizeof(text)) != 1)
+		return -1;
+	found = strstr(text, name);
+	return kernel_word(strtoull(found + strlen(name), NULL, 0), entry);
+}
+
+/*
+ * The page table says so: of the bits of x86 for the way to cache, write-combining has the first
+ * only (Linux's table of page attributes), present is bit 0, the address begins at bit 12.
+ */
+TEST_F(alias, write_combining)
+{
+	struct vfio_region_info info;
+	__u32 alias, low, high;
+	__u64 entry;
+	__u8 *wc;
+
+	if (file_write(TRACING "/kprobe_events", ENTRY_MADE) || trace_open() ||
+	    file_write(TRACE_INSTANCE "/events/vfio_calls/enable", "1"))
+		SKIP(return, "no kprobe events of x86 here: %s", strerror(errno));
+	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_0 + 4 * BAR, 4, &low));
+	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_1 + 4 * BAR, 4, &high));
+	ASSERT_OK(region_alias(self->c.device, BAR, VFIO_REGION_ALIAS_WC, &alias));
+	ASSERT_OK(region_info(self->c.device, alias, &info));
+	wc = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_SHARED, self->c.device, info.offset);
+	ASSERT_NE(MAP_FAILED, wc);
+	EXPECT_OK(entry_of_touch(wc + 3 * PAGE, &entry));
+	EXPECT_EQ((__u64)high << 32 | (low & PCI_BASE_ADDRESS_MEM_MASK),
+		  (entry & 0xffffffffff000) - 3 * PAGE);
+	EXPECT_EQ(1 << 0 | 1 << 3, entry & (1 << 0 | 1 << 3 | 1 << 4 | 1 << 7));
+	munmap(wc, MIB);
+	trace_close();
+	file_write(TRACING "/kprobe_events", "-:vfio_calls/entry_made\n");
 }
 
 /* The kernel chooses addresses at which huge entries of page tables fit the BAR. */
