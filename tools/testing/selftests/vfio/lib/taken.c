@@ -57,3 +57,26 @@ bool becomes_ones(const __u32 *place)
 	}
 	return true;
 }
+
+/* Nothing of the group is left either: its calls say so, and there is no node. */
+static bool group_is_gone(const struct client *c)
+{
+	__u32 flags;
+
+	return error_of(group_status(c->group, &flags)) == ENODEV &&
+	       error_of(group_get_device(c->group, c->func.bdf)) == ENODEV &&
+	       error_of(group_open(c->func.group)) == ENOENT;
+}
+
+/* The group of a device that went goes after it. */
+bool group_goes(const struct client *c)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (int waited = 0; waited < PATIENCE_MS; waited += 20) {
+		if (group_is_gone(c))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}

@@ -254,6 +254,7 @@ bool kernel_is_since(int major, int minor);
 bool is_dead(int device);
 __u32 bar_look(const __u32 *place);
 bool becomes_ones(const __u32 *place);
+bool group_goes(const struct client *c);
 
 /* habit.c: what a program does with a device until that is taken from it */
 int habit_waits(struct client *c);
@@ -373,6 +374,46 @@ int nvme_vf_on(struct nvme *pf, int nth);
 
 /* monitor.c: QEMU's monitor, where the machine is one of ours */
 int monitor_say(const char *command, char *answer, size_t size);
+
+/**
+ * struct plug - a device for a port
+ * @device: what QEMU calls it, and its properties
+ * @kind: what the guest finds
+ * @nth: how many of these come before it
+ */
+struct plug {
+	const char *device;
+	enum test_device kind;
+	int nth;
+};
+
+/**
+ * struct leaving - a device that goes
+ * @way: how it goes
+ * @func: the function
+ * @port: what it was plugged into
+ * @pid: the process that has it go
+ */
+struct leaving {
+	int (*way)(const struct pci_func *func);
+	struct pci_func func;
+	struct pci_func port;
+	pid_t pid;
+};
+
+/* plug.c: what comes to a port of the test bed and goes from there, in several ways */
+bool ports_listen(void);
+int plug_in(const struct plug *plug, struct pci_func *func);
+int plug_in_after(int (*way)(const struct pci_func *func), const struct plug *plug,
+		  struct pci_func *func);
+int plug_eject(const struct pci_func *func);
+int plug_switch_off(const struct pci_func *func);
+int plug_pull(const struct pci_func *func);
+int plug_forget(const struct pci_func *func);
+int leave_begin(struct leaving *l, int (*way)(const struct pci_func *func),
+		const struct pci_func *func);
+int leave_end(const struct leaving *l);
+int plug_out(int (*way)(const struct pci_func *func), const struct pci_func *func);
 
 /* sysfs.c: a function as the administrator sees it */
 int pci_read(const struct pci_func *func, const char *name, char *text, size_t size);
