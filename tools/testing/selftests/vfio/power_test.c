@@ -19,20 +19,6 @@
 #define D3HOT	3
 #define MARK	0x5a
 
-/* Waits until sysfs says so: "active" or "suspended". */
-static bool status_becomes(const struct pci_func *func, const char *wanted)
-{
-	char status[32] = "";
-
-	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
-		if (!pci_read(func, "power/runtime_status", status, sizeof(status)) &&
-		    !strcmp(status, wanted))
-			return true;
-		usleep(20000);
-	}
-	return false;
-}
-
 static int rebind(enum test_device kind)
 {
 	struct pci_func func;
@@ -162,16 +148,16 @@ TEST_F(power, low_power)
 
 	ASSERT_TRUE(page_answers(self->sink, self->bar));
 	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	EXPECT_FALSE(page_answers(self->sink, self->bar));
 	for (int round = 0; round < 3; round++) {
 		EXPECT_EQ(id, config_read(&self->c, 0, 4));
 		EXPECT_EQ(4, region_read(&self->c, 0, 0, &value, 4));
-		EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+		EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	}
 	EXPECT_ERRNO(EINVAL, low_power(self->c.device, ENTRY, -1));
 	ASSERT_OK(low_power(self->c.device, EXIT, -1));
-	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "active"));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
 }
@@ -182,34 +168,34 @@ TEST_F(power, woken_by_host)
 	__s32 event = event_new();
 
 	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
-	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "active"));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "auto"));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(low_power(self->c.device, EXIT, -1));
 
 	ASSERT_OK(low_power(self->c.device, WAKEUP, event));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	EXPECT_EQ(0, event_wait(event, 0));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "on"));
 	EXPECT_EQ(1, event_wait(event, PATIENCE_MS));
 	ASSERT_OK(pci_write(&self->c.func, "power/control", "auto"));
 	usleep(QUIET_MS * 1000);
-	EXPECT_TRUE(status_becomes(&self->c.func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "active"));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	/* It has left low power, so it can enter again. */
 	EXPECT_OK(low_power(self->c.device, ENTRY, -1));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 }
 
 /* A reset by the host reaches a function that sleeps as well, and lets it sleep again. */
 TEST_F(power, reset_while_asleep)
 {
 	ASSERT_OK(low_power(self->c.device, ENTRY, -1));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(pci_reset(&self->c.func));
-	EXPECT_TRUE(status_becomes(&self->c.func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&self->c.func, "suspended"));
 	ASSERT_OK(low_power(self->c.device, EXIT, -1));
 	EXPECT_TRUE(page_answers(self->sink, self->bar));
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
@@ -226,7 +212,7 @@ TEST_F(power, taken_while_asleep)
 		if (ways[i]) {
 			ASSERT_OK(low_power(self->c.device, ways[i],
 					    ways[i] == WAKEUP ? event : -1));
-			EXPECT_TRUE(status_becomes(&func, "suspended"));
+			EXPECT_TRUE(pci_power_becomes(&func, "suspended"));
 		} else {
 			ASSERT_OK(config_write(&self->c, self->pm + PCI_PM_CTRL, 2, D3HOT));
 		}
@@ -236,9 +222,9 @@ TEST_F(power, taken_while_asleep)
 		close_all(self->bar, &self->c);
 
 		ASSERT_OK(pci_bind(&func, "vfio-pci"));
-		EXPECT_TRUE(status_becomes(&func, "suspended"));
+		EXPECT_TRUE(pci_power_becomes(&func, "suspended"));
 		ASSERT_OK(client_open_func(&self->c, &func, NULL, VFIO_TYPE1v2_IOMMU));
-		EXPECT_TRUE(status_becomes(&func, "active"));
+		EXPECT_TRUE(pci_power_becomes(&func, "active"));
 		EXPECT_EQ(D0, power_state(&self->c, self->pm));
 		ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
 		self->bar = region_map(&self->c, 0, 0, PAGE);
@@ -255,21 +241,21 @@ TEST_F(power, idle)
 	struct pci_func func = self->c.func;
 
 	close_all(self->bar, &self->c);
-	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&func, "suspended"));
 	ASSERT_OK(param_bool("disable_idle_d3", true));
 	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
-	EXPECT_TRUE(status_becomes(&func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&func, "active"));
 	client_close(&self->c);
-	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&func, "suspended"));
 	ASSERT_OK(rebind(variant->kind));
-	EXPECT_TRUE(status_becomes(&func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&func, "active"));
 	ASSERT_OK(param_bool("disable_idle_d3", false));
 	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
 	client_close(&self->c);
 	usleep(QUIET_MS * 1000);
-	EXPECT_TRUE(status_becomes(&func, "active"));
+	EXPECT_TRUE(pci_power_becomes(&func, "active"));
 	ASSERT_OK(rebind(variant->kind));
-	EXPECT_TRUE(status_becomes(&func, "suspended"));
+	EXPECT_TRUE(pci_power_becomes(&func, "suspended"));
 	ASSERT_OK(client_open(&self->c, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
 }
 

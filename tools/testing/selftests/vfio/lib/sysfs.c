@@ -137,6 +137,20 @@ bool pci_wait_gone(const struct pci_func *func)
 	return false;
 }
 
+/* Waits until the function's runtime power management is there: "active" or "suspended". */
+bool pci_power_becomes(const struct pci_func *func, const char *wanted)
+{
+	char status[32] = "";
+
+	for (int tries = 0; tries < PATIENCE_MS / 20; tries++) {
+		if (!pci_read(func, "power/runtime_status", status, sizeof(status)) &&
+		    !strcmp(status, wanted))
+			return true;
+		pause_a_moment();
+	}
+	return false;
+}
+
 /* Sets a parameter of vfio-pci. */
 int param_bool(const char *name, bool value)
 {

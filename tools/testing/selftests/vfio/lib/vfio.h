@@ -425,6 +425,7 @@ int pci_config_write(const struct pci_func *func, __u32 at, int size, __u32 valu
 __u32 pci_config_cap(const struct pci_func *func, __u8 id);
 bool pci_wait(enum test_device kind, int nth, struct pci_func *func);
 bool pci_wait_gone(const struct pci_func *func);
+bool pci_power_becomes(const struct pci_func *func, const char *wanted);
 int param_bool(const char *name, bool value);
 
 /* disk.c */
