@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * As much of a driver for NVMe as talks to a controller: its admin queue, one command at a time,
- * without interrupts. Commands and answers are memory of the user, so that a controller that
- * answers does DMA.
+ * without interrupts; and queues as a source of interrupts, each with a vector of its own. Commands
+ * and answers are memory of the user, so that a controller that answers does DMA.
+ *
+ * QEMU's controller sends the messages of those queues only that were made after MSI-X was enabled.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -18,17 +20,21 @@
 #define NVME_AQA	0x24		/* entries of the queues, less one */
 #define NVME_ASQ	0x28		/* where the commands are */
 #define NVME_ACQ	0x30		/* where the answers are */
-#define NVME_TAIL	0x1000		/* doorbells */
-#define NVME_HEAD	0x1004
+#define NVME_TAIL(queue)	(0x1000 + 8 * (queue))	/* doorbells */
+#define NVME_HEAD(queue)	(0x1004 + 8 * (queue))
 
-/* What of the memory is where, a page each. */
-#define NVME_COMMANDS	0
-#define NVME_ANSWERS	PAGE
-#define NVME_DATA	(2 * PAGE)
-#define NVME_MEMORY	(3 * PAGE)
+/* What of the memory is where, a page each. The first queue is the admin queue. */
+#define NVME_COMMANDS(queue)	(2 * (queue) * PAGE)
+#define NVME_ANSWERS(queue)	(NVME_COMMANDS(queue) + PAGE)
+#define NVME_DATA		(2 * NVME_QUEUES * PAGE)
+#define NVME_MEMORY		(NVME_DATA + PAGE)
 
 #define NVME_ENTRIES	8U
 
+#define NVME_NEW_COMMANDS	0x01
+#define NVME_NEW_ANSWERS	0x05
+#define NVME_IN_ONE_PIECE	1U
+#define NVME_INTERRUPTS		2U
 #define NVME_IDENTIFY	0x06
 #define NVME_MANAGE	0x1c		/* virtual functions */
 #define CNS_CONTROLLER	0x01
@@ -79,8 +85,8 @@ int nvme_start(struct nvme *n, const struct client *c, __u64 iova)
 	    bar_write32(c, 0, NVME_CC, 0) || !becomes_ready(c, 0))
 		return -1;
 	if (bar_write32(c, 0, NVME_AQA, (NVME_ENTRIES - 1) << 16 | (NVME_ENTRIES - 1)) ||
-	    write64(c, NVME_ASQ, iova + NVME_COMMANDS) ||
-	    write64(c, NVME_ACQ, iova + NVME_ANSWERS) ||
+	    write64(c, NVME_ASQ, iova + NVME_COMMANDS(0)) ||
+	    write64(c, NVME_ACQ, iova + NVME_ANSWERS(0)) ||
 	    bar_write32(c, 0, NVME_CC, NVME_ENABLE))
 		return -1;
 	return becomes_ready(c, NVME_READY) ? 0 : -1;
@@ -99,27 +105,49 @@ static __u16 answer_wait(const struct answer *answer, __u16 round)
 	return ~0;
 }
 
-/* One command; EIO if the controller does not like it, or does not answer. */
-static int nvme_command(struct nvme *n, __u32 opcode, __u32 argument, __u32 second)
+/* Puts a command into a queue whose former ones are done. */
+static int nvme_submit(struct nvme *n, unsigned int queue, const struct command *command)
 {
-	struct command *commands = (struct command *)(n->memory + NVME_COMMANDS);
-	const struct answer *answers = (struct answer *)(n->memory + NVME_ANSWERS);
-	__u32 slot = n->commands % NVME_ENTRIES, next = (slot + 1) % NVME_ENTRIES;
-	__u16 round = !(n->commands / NVME_ENTRIES % 2), status;
+	struct command *commands = (struct command *)(n->memory + NVME_COMMANDS(queue));
+	__u32 slot = n->commands[queue]++ % NVME_ENTRIES;
 
-	commands[slot] = (struct command){
+	commands[slot] = *command;
+	return bar_write32(n->c, 0, NVME_HEAD(queue), slot) ||
+	       bar_write32(n->c, 0, NVME_TAIL(queue), (slot + 1) % NVME_ENTRIES) ? -1 : 0;
+}
+
+/* One command for the controller; EIO if it does not like it, or does not answer. */
+static int nvme_command(struct nvme *n, __u32 opcode, __u64 data, __u32 argument, __u32 second)
+{
+	const struct answer *answers = (struct answer *)(n->memory + NVME_ANSWERS(0));
+	const struct command command = {
 		.opcode = opcode,
-		.data = { n->iova + NVME_DATA },
+		.data = { data },
 		.arguments = { argument, second },
 	};
-	n->commands++;
-	if (bar_write32(n->c, 0, NVME_TAIL, next))
-		return -1;
-	status = answer_wait(answers + slot, round);
-	if (bar_write32(n->c, 0, NVME_HEAD, next))
+	unsigned int nth = n->commands[0];
+
+	if (nvme_submit(n, 0, &command))
 		return -1;
 	errno = EIO;
-	return status ? -1 : 0;
+	return answer_wait(answers + nth % NVME_ENTRIES, !(nth / NVME_ENTRIES % 2)) ? -1 : 0;
+}
+
+/* A queue, 1 to NVME_QUEUES - 1, whose answers come with the MSI-X vector of this number. */
+int nvme_queue(struct nvme *n, unsigned int queue)
+{
+	__u32 what = (NVME_ENTRIES - 1) << 16 | queue;
+
+	return nvme_command(n, NVME_NEW_ANSWERS, n->iova + NVME_ANSWERS(queue), what,
+			    queue << 16 | NVME_INTERRUPTS | NVME_IN_ONE_PIECE) ||
+	       nvme_command(n, NVME_NEW_COMMANDS, n->iova + NVME_COMMANDS(queue), what,
+			    queue << 16 | NVME_IN_ONE_PIECE) ? -1 : 0;
+}
+
+/* Has a queue's vector sent: a command for no namespace is answered. The former one has been. */
+int nvme_raise(struct nvme *n, unsigned int queue)
+{
+	return nvme_submit(n, queue, &(struct command){ });
 }
 
 /* What the controller says its serial number is. */
@@ -128,7 +156,7 @@ int nvme_serial(struct nvme *n, char *serial, size_t size)
 	size_t length = 20;
 
 	memset(n->memory + NVME_DATA, 0, PAGE);
-	if (nvme_command(n, NVME_IDENTIFY, CNS_CONTROLLER, 0))
+	if (nvme_command(n, NVME_IDENTIFY, n->iova + NVME_DATA, CNS_CONTROLLER, 0))
 		return -1;
 	while (length && n->memory[NVME_DATA + 4 + length - 1] == ' ')
 		length--;
@@ -146,11 +174,11 @@ int nvme_vf_on(struct nvme *pf, int nth)
 	__u32 id;
 
 	memset(pf->memory + NVME_DATA, 0, PAGE);
-	if (nvme_command(pf, NVME_IDENTIFY, CNS_SECONDARY, 0))
+	if (nvme_command(pf, NVME_IDENTIFY, pf->iova + NVME_DATA, CNS_SECONDARY, 0))
 		return -1;
 	id = (entry[0] | entry[1] << 8) << 16;
-	if (nvme_command(pf, NVME_MANAGE, id | MANAGE_QUEUES | MANAGE_ASSIGN, 2) ||
-	    nvme_command(pf, NVME_MANAGE, id | MANAGE_VECTORS | MANAGE_ASSIGN, 1))
+	if (nvme_command(pf, NVME_MANAGE, 0, id | MANAGE_QUEUES | MANAGE_ASSIGN, 2) ||
+	    nvme_command(pf, NVME_MANAGE, 0, id | MANAGE_VECTORS | MANAGE_ASSIGN, 1))
 		return -1;
-	return nvme_command(pf, NVME_MANAGE, id | MANAGE_ONLINE, 0);
+	return nvme_command(pf, NVME_MANAGE, 0, id | MANAGE_ONLINE, 0);
 }

@@ -353,24 +353,28 @@ int e1000e_stop(const struct client *c);
 int xhci_start(const struct client *c);
 int xhci_raise(const struct client *c, unsigned int message);
 
+#define NVME_QUEUES		5
+
 /**
  * struct nvme - an NVMe controller at work
  * @c: the function
  * @iova: where its memory is for it
  * @memory: the same for us
- * @commands: it was given so far
+ * @commands: it was given so far, by queue
  */
 struct nvme {
 	const struct client *c;
 	__u64 iova;
 	char *memory;
-	unsigned int commands;
+	unsigned int commands[NVME_QUEUES];
 };
 
-/* nvme.c: the admin queue of a disk's controller */
+/* nvme.c: the admin queue of a disk's controller; others as a source of interrupts */
 int nvme_start(struct nvme *n, const struct client *c, __u64 iova);
 int nvme_serial(struct nvme *n, char *serial, size_t size);
 int nvme_vf_on(struct nvme *pf, int nth);
+int nvme_queue(struct nvme *n, unsigned int queue);
+int nvme_raise(struct nvme *n, unsigned int queue);
 
 /* monitor.c: QEMU's monitor, where the machine is one of ours */
 int monitor_say(const char *command, char *answer, size_t size);
