@@ -85,6 +85,13 @@ static int vfio_call_get_tail(struct vfio_call *call, const struct vfio_ioctl *r
 	return 0;
 }
 
+static void vfio_call_free(const struct vfio_call *call)
+{
+	kvfree(call->tail);
+	kvfree(call->reply);
+	kfree(call->caps.buf);
+}
+
 /* The handler of a row: @call is decoded where the row has a struct, else there is @arg. */
 static long vfio_row_handle(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
 			    void *owner, struct vfio_call *call, unsigned long arg)
@@ -132,9 +139,9 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 		if (err)
 			ret = err;
 	}
-	kvfree(call.tail);
-	kvfree(call.reply);
-	kfree(call.caps.buf);
+	/* Most calls have none of it. */
+	if (call.tail || call.reply || call.caps.buf)
+		vfio_call_free(&call);
 	return ret;
 }
 
