@@ -25,7 +25,6 @@
 #define TOKEN	" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 #define PARAMETER	"/sys/module/vfio_pci/parameters/enable_sriov"
 
-#define E1000_RING	0x3800	/* a register that keeps what is written, but for four bits */
 #define E1000E_FILTER	0x5200	/* 128 registers that keep what is written */
 #define E1000E_VECTORS	5
 

@@ -364,6 +364,118 @@ TEST_F(noiommu, never_mixed)
 	EXPECT_OK(pci_unbind(&watched.func));
 }
 
+/* ---- two groups behind one bridge ---- */
+
+#define MARK	0x12340
+
+/* Both cards have a group, a container and a device fd each. */
+FIXTURE(neighbours)
+{
+	struct client c[2];
+};
+
+FIXTURE_SETUP(neighbours)
+{
+	for (int i = 0; i < 2; i++)
+		self->c[i] = (struct client)CLIENT_NONE;
+	if (find_unwatched(E1000, &self->c[0].func))
+		SKIP(return, "every device %s is watched by an IOMMU", test_device_name(E1000));
+	ASSERT_OK(file_write(ALLOWED, "Y"));
+	ASSERT_OK(pci_take(E1000));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_OK(pci_find(E1000, i, &self->c[i].func));
+		ASSERT_OK(open_whole(&self->c[i]));
+		ASSERT_OK(config_command(&self->c[i], PCI_COMMAND_MEMORY, 0));
+		ASSERT_OK(config_write(&self->c[i], PCI_INTERRUPT_LINE, 1, 0x50 + i));
+		ASSERT_OK(bar_write32(&self->c[i], 0, E1000_RING, MARK));
+		ASSERT_EQ(MARK, bar_read32(&self->c[i], 0, E1000_RING));
+	}
+	ASSERT_NE(self->c[0].func.group, self->c[1].func.group);
+}
+
+FIXTURE_TEARDOWN(neighbours)
+{
+	for (int i = 0; i < 2; i++)
+		client_close(&self->c[i]);
+	pci_give_back();
+	file_write(ALLOWED, "N");
+}
+
+/* What a reset reaches is told with the group of each. */
+TEST_F(neighbours, info)
+{
+	struct hot_info info;
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_OK(hot_info(self->c[i].device, &info, 8));
+		ASSERT_EQ(2, info.head.count);
+		for (int j = 0; j < 2; j++)
+			EXPECT_EQ(self->c[j].func.group, (int)info.devices[j].group_id);
+	}
+}
+
+/* Who shows one group only does not own all that is reached: EINVAL, and nothing is reset. */
+TEST_F(neighbours, one_group)
+{
+	for (int i = 0; i < 2; i++) {
+		for (int j = 0; j < 2; j++) {
+			const __s32 twice[] = { self->c[j].group, self->c[j].group };
+
+			EXPECT_ERRNO(EINVAL, hot_reset_by(self->c[i].device, 1, twice));
+			EXPECT_ERRNO(EINVAL, hot_reset_by(self->c[i].device, 2, twice));
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(MARK, bar_read32(&self->c[i], 0, E1000_RING));
+}
+
+/* Who shows both resets both, through either; config space is as it was. */
+TEST_F(neighbours, both_groups)
+{
+	const __s32 groups[][2] = {
+		{ self->c[0].group, self->c[1].group },
+		{ self->c[1].group, self->c[0].group },
+	};
+
+	for (size_t round = 0; round < ARRAY_SIZE(groups); round++) {
+		ASSERT_OK(hot_reset_by(self->c[0].device, 2, groups[round]));
+		for (int i = 0; i < 2; i++) {
+			EXPECT_EQ(0, bar_read32(&self->c[i], 0, E1000_RING));
+			EXPECT_EQ(0x50 + i, config_read(&self->c[i], PCI_INTERRUPT_LINE, 1));
+			ASSERT_OK(bar_write32(&self->c[i], 0, E1000_RING, MARK));
+		}
+	}
+	ASSERT_OK(hot_reset_by(self->c[1].device, 2, groups[0]));
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(0, bar_read32(&self->c[i], 0, E1000_RING));
+}
+
+/* A group counts that is open, whether its device is or not: that one is reset as well. */
+TEST_F(neighbours, other_device_closed)
+{
+	const __s32 groups[] = { self->c[0].group, self->c[1].group };
+
+	fd_close(&self->c[1].device);
+	ASSERT_OK(hot_reset_by(self->c[0].device, 2, groups));
+	EXPECT_EQ(0, bar_read32(&self->c[0], 0, E1000_RING));
+	self->c[1].device = group_get_device(self->c[1].group, self->c[1].func.bdf);
+	ASSERT_LE(0, self->c[1].device);
+	ASSERT_OK(config_command(&self->c[1], PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0, bar_read32(&self->c[1], 0, E1000_RING));
+}
+
+/* A neighbour that vfio-pci has not is in no group: EPERM to ask, EINVAL to reset. */
+TEST_F(neighbours, other_is_not_bound)
+{
+	struct hot_info info;
+
+	client_close(&self->c[1]);
+	ASSERT_OK(pci_unbind(&self->c[1].func));
+	EXPECT_ERRNO(EPERM, hot_info(self->c[0].device, &info, 8));
+	EXPECT_ERRNO(EINVAL, hot_reset_by(self->c[0].device, 1, &self->c[0].group));
+	EXPECT_EQ(MARK, bar_read32(&self->c[0], 0, E1000_RING));
+}
+
 /* ---- a device that is taken back ---- */
 
 /* A thread that opens the device through a group fd, over and over, until it cannot. */

@@ -28,7 +28,6 @@
 #define VECTORS		3
 #define MESSAGES	4
 #define EVENTS		MESSAGES
-#define E1000_RING	0x3800	/* a register that keeps what is written, but for four bits */
 #define MARK		0x12345670
 
 /* False if the test or the setup of a fixture is skipped. */

@@ -17,7 +17,6 @@
 #define ERR	VFIO_PCI_ERR_IRQ_INDEX
 
 #define MARK	0x5a		/* in a register that config space only keeps */
-#define E1000_RING	0x3800	/* a register that keeps what is written, but for four bits */
 
 FIXTURE(host)
 {

@@ -341,6 +341,9 @@ bool edu_copies(const struct client *c, void *memory, __u32 iova, __u32 seed);
 int edu_raise(const struct client *c);
 int edu_lower(const struct client *c);
 
+/* Of both network cards: keeps what is written, but for four bits, and is 0 after a reset. */
+#define E1000_RING		0x3800
+
 /* e1000e.c: a network card, as a source of interrupts */
 int e1000e_start(const struct client *c);
 int e1000e_route(const struct client *c, unsigned int vector);
