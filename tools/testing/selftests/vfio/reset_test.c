@@ -198,33 +198,6 @@ static bool link_is_up(const struct pci_func *func)
 	       status & PCI_EXP_LNKSTA_DLLLA;
 }
 
-/* What the kernel's injector of PCI Express errors takes. */
-struct aer_error {
-	__u8 bus, device, function;
-	__u32 uncorrectable, correctable, log[4], domain;
-};
-
-static int inject(const struct pci_func *func, __u32 status)
-{
-	unsigned int domain, bus, device, function;
-	struct aer_error error = { .uncorrectable = status };
-	int fd, ret;
-
-	system("modprobe -q aer_inject");
-	fd = open("/dev/aer_inject", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (sscanf(func->bdf, "%x:%x:%x.%x", &domain, &bus, &device, &function) != 4)
-		return -1;
-	error.domain = domain;
-	error.bus = bus;
-	error.device = device;
-	error.function = function;
-	ret = write(fd, &error, sizeof(error));
-	close(fd);
-	return ret < 0 ? -1 : 0;
-}
-
 /* The user is told; when recovery is over his function is as he set it up. */
 static void check_recovery(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self,
 			   __s32 told, __u16 command)
@@ -281,7 +254,7 @@ static void check_error(struct __test_metadata *_metadata, FIXTURE_DATA(host) * 
 	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
 	ASSERT_OK(errors_reported(&self->c.func));
 	error = ERRNO_OF(hardware ? monitor_say(hardware, answer, sizeof(answer)) :
-				    inject(&self->c.func, status));
+				    aer_inject(&self->c.func, status));
 	if (error)
 		SKIP(return, "errors cannot be injected: %s", errno_name(error));
 	check_recovery(_metadata, self, told, command);
@@ -356,7 +329,7 @@ static void check_meddling(struct __test_metadata *_metadata, FIXTURE_DATA(host)
 	ASSERT_OK(irq_events(self->c.device, ERR, 0, 1, &told));
 	ASSERT_OK(irq_events(self->c.device, MSIX, 0, 1, &self->event));
 	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
-	error = ERRNO_OF(inject(&self->c.func, PCI_ERR_UNC_MALF_TLP));
+	error = ERRNO_OF(aer_inject(&self->c.func, PCI_ERR_UNC_MALF_TLP));
 	if (error)
 		SKIP(return, "errors cannot be injected: %s", errno_name(error));
 	ASSERT_EQ(0, pthread_create(&m.thread, NULL, meddle, &m));

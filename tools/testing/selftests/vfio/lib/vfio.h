@@ -295,6 +295,9 @@ struct hot_info {
 int hot_info(int device, struct hot_info *info, size_t room);
 int hot_reset_by(int device, __u32 count, const __s32 *groups);
 
+/* aer.c */
+int aer_inject(const struct pci_func *func, __u32 status);
+
 /* log.c */
 int log_announce(const char *pattern);
 int log_open(void);
