@@ -119,6 +119,15 @@ static bool bar_has_pages(struct vfio_pci_device *vpci, unsigned int index)
 	       PAGE_ALIGNED(pci_resource_len(vpci->pdev, index));
 }
 
+/*
+ * How much of a BAR is a region: no more than has place before the next region of the device fd, so
+ * that no part of a mapping is taken for one of that.
+ */
+static u64 bar_reach(struct pci_dev *pdev, unsigned int index)
+{
+	return min_t(u64, pci_resource_len(pdev, index), VFIO_PCI_OFFSET_MASK + 1);
+}
+
 /* What read() and write() may touch of a BAR, once it is mapped. */
 static struct vfio_pci_io_span bar_span(const struct vfio_pci_device *vpci, unsigned int index)
 {
@@ -136,12 +145,8 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	struct vfio_pci_bar *bar = &vpci->bars[index];
 	struct pci_dev *pdev = vpci->pdev;
 
-	/*
-	 * Of a larger BAR than a region of the device fd has place for, that much: beyond it the
-	 * next region begins, and a part of a mapping must not be taken for a mapping of that.
-	 */
 	*bar = (struct vfio_pci_bar){
-		.size = min_t(u64, pci_resource_len(pdev, index), VFIO_PCI_OFFSET_MASK + 1),
+		.size = bar_reach(pdev, index),
 		.ports = pci_resource_flags(pdev, index) & IORESOURCE_IO,
 	};
 	if (!bar->size)
@@ -151,7 +156,7 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	bar->error = pci_request_selected_regions(pdev, BIT(index), "vfio");
 	if (bar->error)
 		return;
-	bar->span.io = pci_iomap(pdev, index, 0);
+	bar->span.io = pci_iomap(pdev, index, bar->size);
 	if (!bar->span.io) {
 		pci_release_selected_regions(pdev, BIT(index));
 		bar->error = -ENOMEM;
@@ -159,6 +164,24 @@ static void bar_open(struct vfio_pci_device *vpci, unsigned int index)
 	}
 	if (!bar->ports)
 		bar->can_mmap = bar_has_pages(vpci, index) || bar_fill_page(vpci, index);
+}
+
+/**
+ * vfio_pci_bars_probe - tell the administrator which BARs are too large
+ * @vpci: the device
+ *
+ * Context: probe.
+ */
+void vfio_pci_bars_probe(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+	unsigned int i;
+
+	for (i = 0; i < VFIO_PCI_NR_BARS; i++) {
+		if (pci_resource_len(pdev, i) > bar_reach(pdev, i))
+			pci_warn(pdev, "BAR %u: users reach its first %llu GiB only\n", i,
+				 bar_reach(pdev, i) >> 30);
+	}
 }
 
 /**

@@ -166,6 +166,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto err_vga;
 	vfio_pci_power_probe(vpci, disable_idle_d3);
 	vfio_pci_sriov_probe(vpci);
+	vfio_pci_bars_probe(vpci);
 	ret = vfio_register_group_dev(&vpci->vdev);
 	if (!ret)
 		return 0;

@@ -424,6 +424,7 @@ int vfio_pci_config_write(struct vfio_pci_device *vpci, const u8 *buf, size_t co
 u8 vfio_pci_config_interrupt_pin(struct vfio_pci_device *vpci);
 
 /* bar.c */
+void vfio_pci_bars_probe(struct vfio_pci_device *vpci);
 void vfio_pci_bars_open(struct vfio_pci_device *vpci);
 void vfio_pci_bars_close(struct vfio_pci_device *vpci);
 ssize_t vfio_pci_region_clip(u64 size, size_t count, u64 offset);
