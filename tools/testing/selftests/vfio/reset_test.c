@@ -185,19 +185,6 @@ TEST_F(host, open_during_resets)
 	EXPECT_NE(~0U, bar_read32(&self->c, 0, 0));
 }
 
-/* After a reset of the link the kernel waits for the port to say that it is up; QEMU's may not. */
-static bool link_is_up(const struct pci_func *func)
-{
-	struct pci_func port;
-	__u32 cap, status;
-
-	if (pci_port(func, &port))
-		return false;
-	cap = pci_config_cap(&port, PCI_CAP_ID_EXP);
-	return cap && !pci_config_read(&port, cap + PCI_EXP_LNKSTA, 2, &status) &&
-	       status & PCI_EXP_LNKSTA_DLLLA;
-}
-
 /* The user is told; when recovery is over his function is as he set it up. */
 static void check_recovery(struct __test_metadata *_metadata, FIXTURE_DATA(host) * self,
 			   __s32 told, __u16 command)

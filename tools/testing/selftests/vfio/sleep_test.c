@@ -275,6 +275,8 @@ TEST_F(machine_sleep, frozen)
 
 	if (!join_or_skip(_metadata, card, &self->edu, E1000E, 0))
 		return;
+	if (link_is_up(&card->func))
+		SKIP(return, "the port above says that its link is up: recovery ends well");
 	ASSERT_OK(e1000e_start(card));
 	ASSERT_OK(irq_events(card->device, ERR, 0, 1, &self->other));
 	ASSERT_OK(irq_events(card->device, INTX, 0, 1, &self->event));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Errors of PCI Express that did not happen: the kernel's injector has the port above a function
- * report them.
+ * report them. And whether the kernel can recover from fatal ones.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -44,4 +45,17 @@ int aer_inject(const struct pci_func *func, __u32 status)
 	ret = write(fd, &error, sizeof(error));
 	close(fd);
 	return ret < 0 ? -1 : 0;
+}
+
+/* After a reset of the link the kernel waits for the port to say that it is up; QEMU's may not. */
+bool link_is_up(const struct pci_func *func)
+{
+	struct pci_func port;
+	__u32 cap, status;
+
+	if (pci_port(func, &port))
+		return false;
+	cap = pci_config_cap(&port, PCI_CAP_ID_EXP);
+	return cap && !pci_config_read(&port, cap + PCI_EXP_LNKSTA, 2, &status) &&
+	       status & PCI_EXP_LNKSTA_DLLLA;
 }

@@ -297,6 +297,7 @@ int hot_reset_by(int device, __u32 count, const __s32 *groups);
 
 /* aer.c */
 int aer_inject(const struct pci_func *func, __u32 status);
+bool link_is_up(const struct pci_func *func);
 
 /* log.c */
 int log_announce(const char *pattern);
