@@ -53,8 +53,8 @@ FIXTURE_TEARDOWN(busy)
 {
 	struct pci_func func;
 
-	EXPECT_OK(pci_find(EDU, 2, &func));
-	EXPECT_EQ(0, plug_out(plug_switch_off, &func));
+	if (!pci_find(EDU, 2, &func))
+		EXPECT_EQ(0, plug_out(plug_switch_off, &func));
 }
 
 /* The user's process: opens all, is busy until the device is gone, and looks what it sees then. */

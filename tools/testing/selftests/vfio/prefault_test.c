@@ -56,10 +56,10 @@ static char *untouched(size_t size)
 
 FIXTURE_SETUP(prefault)
 {
-	ASSERT_OK(file_read(PIN_THREADS, self->before, sizeof(self->before)));
-	ASSERT_OK(file_write(PIN_THREADS, variant->threads));
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
+	ASSERT_OK(file_read(PIN_THREADS, self->before, sizeof(self->before)));
+	ASSERT_OK(file_write(PIN_THREADS, variant->threads));
 	self->fd = self->c.container;
 	ASSERT_OK(edu_start(&self->c));
 	self->memory = untouched(variant->size);
@@ -122,10 +122,10 @@ FIXTURE(helped)
 
 FIXTURE_SETUP(helped)
 {
-	ASSERT_OK(file_read(PIN_THREADS, self->before, sizeof(self->before)));
-	ASSERT_OK(file_write(PIN_THREADS, "4"));
 	if (!open_or_skip(_metadata, &self->c, EDU, 0, VFIO_TYPE1v2_IOMMU))
 		return;
+	ASSERT_OK(file_read(PIN_THREADS, self->before, sizeof(self->before)));
+	ASSERT_OK(file_write(PIN_THREADS, "4"));
 	self->fd = self->c.container;
 	self->memory = untouched(SIZE);
 	ASSERT_NE(NULL, self->memory);

@@ -499,6 +499,20 @@ TEST_F(hole, punch)
 	EXPECT_EQ(1, view[at]);
 }
 
+#define ENTRY_MADE	"p:vfio_calls/entry_made alias_set_entry entry=%di:x64\n"
+
+static int entries_trace(void)
+{
+	return file_write(TRACING "/kprobe_events", ENTRY_MADE) || trace_open() ||
+	       file_write(TRACE_INSTANCE "/events/vfio_calls/enable", "1") ? -1 : 0;
+}
+
+static void entries_forget(void)
+{
+	trace_close();
+	file_write(TRACING "/kprobe_events", "-:vfio_calls/entry_made\n");
+}
+
 FIXTURE(alias)
 {
 	struct client c;
@@ -519,6 +533,7 @@ FIXTURE_SETUP(alias)
 
 FIXTURE_TEARDOWN(alias)
 {
+	entries_forget();
 	if (self->view != MAP_FAILED)
 		munmap(self->view, self->size);
 	client_close(&self->c);
@@ -643,8 +658,6 @@ TEST_F(alias, is_the_bar)
 	munmap(wc, 4 * MIB);
 }
 
-#define ENTRY_MADE	"p:vfio_calls/entry_made alias_set_entry entry=%di:x64\n"
-
 /* A word of the kernel's memory, by the file that shows it as a core dump. */
 static int kernel_word(__u64 address, __u64 *word)
 {
@@ -691,8 +704,7 @@ TEST_F(alias, write_combining)
 	__u64 entry;
 	__u8 *wc;
 
-	if (file_write(TRACING "/kprobe_events", ENTRY_MADE) || trace_open() ||
-	    file_write(TRACE_INSTANCE "/events/vfio_calls/enable", "1"))
+	if (entries_trace())
 		SKIP(return, "no kprobe events of x86 here: %s", strerror(errno));
 	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_0 + 4 * BAR, 4, &low));
 	ASSERT_OK(pci_config_read(&self->c.func, PCI_BASE_ADDRESS_1 + 4 * BAR, 4, &high));
@@ -705,8 +717,6 @@ TEST_F(alias, write_combining)
 		  (entry & 0xffffffffff000) - 3 * PAGE);
 	EXPECT_EQ(1 << 0 | 1 << 3, entry & (1 << 0 | 1 << 3 | 1 << 4 | 1 << 7));
 	munmap(wc, MIB);
-	trace_close();
-	file_write(TRACING "/kprobe_events", "-:vfio_calls/entry_made\n");
 }
 
 /* The kernel chooses addresses at which huge entries of page tables fit the BAR. */
