@@ -167,7 +167,7 @@ void vfio_pci_resume(struct vfio_pci_device *vpci)
  * @set: bits to set
  *
  * The interrupt handler changes INTx Disable in the same register; intx.lock keeps the two from
- * undoing each other.
+ * undoing each other. Nothing is written to a function that does not answer, as in a reset.
  *
  * Context: any. The decode bits are changed under memory_lock only.
  * Return: the register as it was.
@@ -180,7 +180,7 @@ u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set)
 	spin_lock_irqsave(&vpci->intx.lock, flags);
 	pci_read_config_word(vpci->pdev, PCI_COMMAND, &old);
 	new = (old & ~clear) | set;
-	if (new != old)
+	if (new != old && !PCI_POSSIBLE_ERROR(old))
 		pci_write_config_word(vpci->pdev, PCI_COMMAND, new);
 	spin_unlock_irqrestore(&vpci->intx.lock, flags);
 	return old;

@@ -484,6 +484,9 @@ static int kind_allocate(struct vfio_pci_device *vpci, unsigned int nr_vectors, 
 	} else if (ret > 0 && ret < nr_vectors) {
 		pci_free_irq_vectors(pdev);
 	}
+	/* Before the window ends: a reset in the next one keeps what it finds. */
+	if (ret < (int)nr_vectors)
+		vfio_pci_intx_quiet(vpci);
 	vfio_pci_decode_end(vpci, command);
 	return ret;
 }
@@ -512,7 +515,6 @@ int vfio_pci_msi_enable(struct vfio_pci_device *vpci, unsigned int nr_vectors, b
 	if (ret < 0 || ret < nr_vectors) {
 		bitmap_free(msi->masked);
 		msi->masked = NULL;
-		vfio_pci_intx_quiet(vpci);
 		return ret;
 	}
 	msi->nr_vectors = ret;
@@ -544,8 +546,8 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpci)
 
 	command = vfio_pci_decode_begin(vpci);
 	pci_free_irq_vectors(vpci->pdev);
-	vfio_pci_decode_end(vpci, command);
 	vfio_pci_intx_quiet(vpci);
+	vfio_pci_decode_end(vpci, command);
 
 	bitmap_free(msi->masked);
 	msi->masked = NULL;

@@ -64,12 +64,23 @@ static int reset_enter(struct vfio_pci_device *vpci)
 	return vfio_pci_set_power_state_locked(vpci, PCI_D0);
 }
 
-/* An error in the meantime goes on holding the line. */
+/*
+ * An error in the meantime goes on holding the line. What somebody wrote to INTx Disable while the
+ * function was away is lost, and what was restored is older.
+ */
+static void reset_release_line(struct vfio_pci_device *vpci)
+{
+	if (READ_ONCE(vpci->frozen))
+		return;
+	vfio_pci_intx_unhold(vpci);
+	if (vpci->config.shadow)
+		vfio_pci_intx_sync(vpci);
+}
+
 static void reset_leave(struct vfio_pci_device *vpci)
 {
 	vpci->resetter = NULL;
-	if (!READ_ONCE(vpci->frozen))
-		vfio_pci_intx_unhold(vpci);
+	reset_release_line(vpci);
 }
 
 /* An error is over, or its user is another one. */
@@ -527,8 +538,7 @@ static void host_reset_done(struct pci_dev *pdev)
 		dev_info_ratelimited(&pdev->dev, "reset by the host while in use\n");
 	trace_reset(vpci, VFIO_PCI_RESET_HOST, 0);
 	/* Nobody says whether the reset worked: an error is over when its recovery says so. */
-	if (!READ_ONCE(vpci->frozen))
-		vfio_pci_intx_unhold(vpci);
+	reset_release_line(vpci);
 	vfio_pci_resume(vpci);
 	pm_runtime_put(&pdev->dev);
 }

@@ -111,6 +111,26 @@ TEST_F(host, reset_in_d3)
 	EXPECT_EQ(MARK, config_read(&self->c, PCI_INTERRUPT_LINE, 1));
 }
 
+/* A line without a handler is closed, whatever config space a reset brings back. */
+TEST_F(host, line_stays_closed)
+{
+	__u32 command;
+
+	for (int by_host = 0; by_host < 2; by_host++) {
+		ASSERT_OK(pci_config_read(&self->c.func, PCI_COMMAND, 2, &command));
+		ASSERT_NE(0, command & PCI_COMMAND_INTX_DISABLE);
+		/* As the PCI core does in the midst of an end of MSI. */
+		ASSERT_OK(pci_config_write(&self->c.func, PCI_COMMAND, 2,
+					   command & ~PCI_COMMAND_INTX_DISABLE));
+		if (by_host)
+			ASSERT_OK(pci_reset(&self->c.func));
+		else
+			ASSERT_OK(ioctl(self->c.device, VFIO_DEVICE_RESET));
+		ASSERT_OK(pci_config_read(&self->c.func, PCI_COMMAND, 2, &command));
+		EXPECT_NE(0, command & PCI_COMMAND_INTX_DISABLE);
+	}
+}
+
 /* Resets a function until told to stop. */
 struct resetter {
 	struct pci_func func;
