@@ -14,7 +14,6 @@
 #define CONFIG	VFIO_PCI_CONFIG_REGION_INDEX
 #define MASKS	"/sys/kernel/debug/vfio/%s/pci/config"
 #define SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
-#define TOKEN	" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 
 /*
  * What is expected of the bits of a register; those in no mask are read-only: neither the view nor

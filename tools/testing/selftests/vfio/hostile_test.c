@@ -22,7 +22,6 @@
 #define WINDOWS	2
 
 #define IOVA	(16 * MIB)
-#define TOKEN	" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 #define PARAMETER	"/sys/module/vfio_pci/parameters/enable_sriov"
 
 #define E1000E_FILTER	0x5200	/* 128 registers that keep what is written */

@@ -32,30 +32,6 @@ static const struct plug pf = {
 	.nth = 2,
 };
 
-/* True if it is plugged in; else the test is skipped, for want of what it needs, or failed. */
-static bool plug_or_skip(struct __test_metadata *_metadata, const struct plug *plug,
-			 int (*way)(const struct pci_func *func), struct pci_func *func)
-{
-	int error;
-
-	if (way == plug_pull && !ports_listen())
-		SKIP(return false, "the ports have no driver that hears it");
-	error = ERRNO_OF(plug_in(plug, func));
-	if (error == ENOENT)
-		SKIP(return false, "no monitor");
-	EXPECT_EQ(0, error)
-		TH_LOG("cannot plug %s in: %s", plug->device, errno_name(error));
-	return !error;
-}
-
-/* What is plugged in goes, if there is something. */
-static int plug_clear(const struct plug *plug)
-{
-	struct pci_func func;
-
-	return pci_find(plug->kind, plug->nth, &func) ? 0 : plug_out(plug_switch_off, &func);
-}
-
 /* Asked, its user has no time; of what was pulled out nobody asks. */
 static int leaves_no_time(int (*way)(const struct pci_func *func), const struct pci_func *func)
 {
@@ -278,6 +254,7 @@ FIXTURE_SETUP(asleep)
 static void asleep_close(struct _test_data_asleep *self)
 {
 	munmap(self->bar, PAGE);
+	self->bar = MAP_FAILED;
 	client_close(&self->c);
 }
 
@@ -310,8 +287,6 @@ TEST_F(asleep, goes)
 }
 
 /* ---- functions of a function ---- */
-
-#define TOKEN	" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 
 /* The PF and one of its VFs, each with a user. */
 FIXTURE(family)

@@ -38,23 +38,14 @@ FIXTURE_VARIANT_ADD(busy, pulled) { .go = plug_pull, .after_ms = -1 };
 
 FIXTURE_SETUP(busy)
 {
-	int error;
-
-	if (variant->go == plug_pull && !ports_listen())
-		SKIP(return, "the ports have no driver that hears it");
-	error = ERRNO_OF(plug_in(&edu, &self->func));
-	if (error == ENOENT)
-		SKIP(return, "no monitor");
-	ASSERT_EQ(0, error);
+	if (!plug_or_skip(_metadata, &edu, variant->go, &self->func))
+		return;
 	ASSERT_EQ(0, pipe(self->ready));
 }
 
 FIXTURE_TEARDOWN(busy)
 {
-	struct pci_func func;
-
-	if (!pci_find(EDU, 2, &func))
-		EXPECT_EQ(0, plug_out(plug_switch_off, &func));
+	EXPECT_EQ(0, plug_clear(&edu));
 }
 
 /* The user's process: opens all, is busy until the device is gone, and looks what it sees then. */
@@ -155,11 +146,9 @@ FIXTURE(again)
 FIXTURE_SETUP(again)
 {
 	struct pci_func func;
-	int error = ERRNO_OF(plug_in(&edu, &func));
 
-	if (error == ENOENT)
-		SKIP(return, "no monitor");
-	ASSERT_EQ(0, error);
+	if (!plug_or_skip(_metadata, &edu, NULL, &func))
+		return;
 	self->memory = memory_new(PAGE);
 	ASSERT_OK(client_open_func(&self->c, &func, NULL, VFIO_TYPE1v2_IOMMU));
 	ASSERT_OK(edu_start(&self->c));
@@ -168,11 +157,8 @@ FIXTURE_SETUP(again)
 
 FIXTURE_TEARDOWN(again)
 {
-	struct pci_func func;
-
 	client_close(&self->c);
-	if (!pci_find(EDU, 2, &func))
-		EXPECT_EQ(0, plug_out(plug_switch_off, &func));
+	EXPECT_EQ(0, plug_clear(&edu));
 	EXPECT_EQ(0, locked_kib());
 }
 

@@ -18,7 +18,6 @@
 #define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 #define REVOKE_AFTER	"/sys/module/vfio/parameters/revoke_after_ms"
 #define TYPE		VFIO_TYPE1v2_IOMMU
-#define TOKEN		" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 
 /* A process that opens a function, sleeps until it is taken, and ends with 0 if that is so. */
 static pid_t user_start(const struct pci_func *func, const char *options, bool stopped)

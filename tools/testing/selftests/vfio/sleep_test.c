@@ -11,7 +11,6 @@
 #include "lib/check.h"
 
 #define IOVA		(16 * MIB)
-#define TOKEN		" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 #define ERR		VFIO_PCI_ERR_IRQ_INDEX
 #define MSI		VFIO_PCI_MSI_IRQ_INDEX
 #define MSIX		VFIO_PCI_MSIX_IRQ_INDEX

@@ -71,6 +71,22 @@ static inline bool join_or_skip(struct __test_metadata *_metadata, struct client
 	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
 }
 
+/* True if it is plugged in; else the test is skipped, for want of what it needs, or failed. */
+static inline bool plug_or_skip(struct __test_metadata *_metadata, const struct plug *plug,
+				int (*way)(const struct pci_func *func), struct pci_func *func)
+{
+	int error;
+
+	if (way == plug_pull && !ports_listen())
+		SKIP(return false, "the ports have no driver that hears it");
+	error = ERRNO_OF(plug_in(plug, func));
+	if (error == ENOENT)
+		SKIP(return false, "no monitor");
+	EXPECT_EQ(0, error)
+		TH_LOG("cannot plug %s in: %s", plug->device, errno_name(error));
+	return !error;
+}
+
 static pid_t test_program;
 static long test_pins;
 

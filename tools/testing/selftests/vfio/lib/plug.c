@@ -223,3 +223,11 @@ int plug_out(int (*way)(const struct pci_func *func), const struct pci_func *fun
 
 	return leave_begin(&l, way, func) ? errno : leave_end(&l);
 }
+
+/* What is plugged in goes, if there is something. */
+int plug_clear(const struct plug *plug)
+{
+	struct pci_func func;
+
+	return pci_find(plug->kind, plug->nth, &func) ? 0 : plug_out(plug_switch_off, &func);
+}

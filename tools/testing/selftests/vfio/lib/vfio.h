@@ -425,6 +425,7 @@ int leave_begin(struct leaving *l, int (*way)(const struct pci_func *func),
 		const struct pci_func *func);
 int leave_end(const struct leaving *l);
 int plug_out(int (*way)(const struct pci_func *func), const struct pci_func *func);
+int plug_clear(const struct plug *plug);
 
 /* sysfs.c: a function as the administrator sees it */
 int pci_read(const struct pci_func *func, const char *name, char *text, size_t size);
@@ -445,6 +446,9 @@ bool disk_works(void);
 /* card.c */
 bool driver_is_there(const char *driver);
 bool card_works(const struct pci_func *func);
+
+/* What a VF and its PF have in common for the programs that may use them together. */
+#define TOKEN		" vf_token=8ba1e8f1-a6dc-4a2e-9a3c-5f1c1f2d3e4a"
 
 /* sriov.c */
 #define NR_VFS		2
