@@ -230,14 +230,17 @@ FIXTURE_SETUP(race)
 	ASSERT_NE(NULL, arena->memory);
 }
 
-/* Whatever happened: nothing is mapped or charged, and everything works from the start. */
+/*
+ * Whatever happened: nothing is mapped or charged, and everything works from the start. What a group
+ * left behind while other threads used the memory management may be counted back a little later.
+ */
 FIXTURE_TEARDOWN(race)
 {
 	struct client c;
 
 	client_close(&self->arena.c);
 	client_close(&self->arena.other);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	for (int nth = 0; nth < 2; nth++) {
 		ASSERT_OK(client_open(&c, EDU, nth, VFIO_TYPE1v2_IOMMU));
 		EXPECT_OK(dma_map_rw(c.container, self->arena.memory, IOVA, PAGE));
@@ -426,7 +429,7 @@ FIXTURE_TEARDOWN(beside)
 	struct client c;
 	int other;
 
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_OK(pci_bind(&self->arena.other.func, "vfio-pci"));
 	ASSERT_OK(client_open(&c, E1000, 0, VFIO_TYPE1v2_IOMMU));
 	EXPECT_OK(dma_map_rw(c.container, self->arena.memory, IOVA, PAGE));

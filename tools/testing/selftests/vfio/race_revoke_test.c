@@ -242,7 +242,7 @@ FIXTURE_TEARDOWN(taken)
 	struct client c;
 	__s32 event = event_new();
 
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	ASSERT_OK(client_open_func(&c, &self->arena.func, NULL, TYPE));
 	EXPECT_OK(dma_map_rw(c.container, self->arena.memory, IOVA, PAGE));
 	EXPECT_OK(irq_events(c.device, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &event));

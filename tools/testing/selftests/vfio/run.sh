@@ -163,9 +163,9 @@ leaks() {
 	ours <$kmemleak
 }
 
-# ours: leaks without a PF that the kernel loses. A port's driver takes the VFs of a PF that leaves before
-# the PF, and then nobody gives back the references that VFs had of it (pci_iov_remove_virtfn()). What
-# was there when the machine began is never left out.
+# ours: leaks without a PF that the kernel loses. Who takes all functions out of a slot, be it a port's driver
+# or the firmware's, takes the VFs of a PF before the PF, and then nobody gives back the references that VFs
+# had of it (pci_iov_remove_virtfn()). What was there when the machine began is never left out.
 ours() {
 	awk '
 		/^unreferenced object/ { count++ }
@@ -173,8 +173,8 @@ ours() {
 		{ leak[count] = leak[count] $0 "\n" }
 		END {
 			for (i = 1; i <= count; i++)
-				if (!lost || leak[i] ~ /\[vfio/ ||
-				    leak[i] !~ /-pciehp".*pci_scan_single_device|device_set_driver_override/)
+				if (!lost || leak[i] ~ /\[vfio|comm "swapper/ ||
+				    leak[i] !~ /pci_scan_single_device|device_set_driver_override/)
 					printf "%s", leak[i]
 		}'
 }
