@@ -100,6 +100,8 @@ selftests_on() {
 	if [ $status -ne 0 ]; then
 		grep -nE '^(# )*not ok|^# (it|the kernel|[0-9]+ of its)|^(# )*# ([a-z0-9_]+\.c:[0-9]+:|log: )|^vm:' "$log" |
 			head -n 60 || true
+		awk '/unreferenced object/ && leaks++ < 3 { left = 14 }
+			left-- > 0 { print NR ":# leak: " $0 }' "$log"
 		# Where the machine died, the end of the log is the kernel's.
 		tail -n "$([ -n "$sum" ] && echo 15 || echo 70)" "$log" | sed 's/^/# /'
 		echo "# all of it: $log"
