@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A user who means harm, or has gone wrong: four threads make random calls with random arguments
- * on the same functions, a PF and its VF among them, and the host resets one of them now and then.
- * Each call may be refused or do what it says; afterwards the functions serve a client who behaves,
- * and the kernel has nothing to complain about.
+ * on the same functions, a PF and its VF among them, and the host resets one of them now and then,
+ * or takes one after the other from its user and gives it back. Each call may be refused or do what
+ * it says; afterwards the functions serve a client who behaves, and the kernel has nothing to
+ * complain about.
  *
  * The seed is printed; SEED sets it.
  */
@@ -465,6 +466,11 @@ static int open_in_group(struct client *c, const struct pci_func *func,
 	return c->device < 0 ? -1 : client_read_regions(c);
 }
 
+static bool is_twin(int target)
+{
+	return target && shared.client[target].func.group == shared.client[target - 1].func.group;
+}
+
 static int open_target(int target)
 {
 	struct client *c = &shared.client[target];
@@ -521,6 +527,7 @@ FIXTURE_SETUP(hostile)
 	ASSERT_OK(pf_set_vfs(&self->pf, 1));
 	for (int i = 0; i < EVENTS; i++)
 		shared.event[i] = event_new();
+	shared.sink = memfd_create("sink", MFD_CLOEXEC);
 }
 
 FIXTURE_TEARDOWN(hostile)
@@ -531,38 +538,122 @@ FIXTURE_TEARDOWN(hostile)
 	EXPECT_OK(file_write(PARAMETER, "N"));
 }
 
-TEST_F_TIMEOUT(hostile, random_calls, 3600)
+/* The same fd is from now on the other's, whoever uses it. */
+static int fd_becomes(int fd, int other)
+{
+	return fd >= 0 && other >= 0 && dup2(other, fd) == fd ? 0 : -1;
+}
+
+/* Of two functions in one group the user keeps the group, and opens the device again. */
+static int give_back_twin(struct client *c)
+{
+	int device = group_get_device(c->group, c->func.bdf);
+	int ret = fd_becomes(c->device, device);
+
+	fd_close(&device);
+	return ret;
+}
+
+static int give_back(int target)
+{
+	struct client *c = &shared.client[target], fresh;
+	int ret;
+
+	if (pci_bind(&c->func, "vfio-pci"))
+		return -1;
+	if (is_twin(target))
+		return give_back_twin(c);
+	/* The group is another now. */
+	if (pci_find(targets[target].kind, targets[target].nth, &c->func) ||
+	    client_open_func(&fresh, &c->func, targets[target].options, VFIO_TYPE1v2_IOMMU))
+		return -1;
+	ret = fd_becomes(c->container, fresh.container) | fd_becomes(c->group, fresh.group) |
+	      fd_becomes(c->device, fresh.device);
+	client_close(&fresh);
+	return ret;
+}
+
+/*
+ * The host takes one after the other. A PF would take its VFs along, and the first twin keeps the
+ * group for both.
+ */
+static void *take_in_turn(void *data)
+{
+	unsigned long *taken = data;
+
+	for (int target = 0; seconds_now() < shared.until; target = (target + 1) % TARGETS) {
+		if (target == T_PF || target == T_E1000)
+			continue;
+		if (take_back(&shared.client[target].func) || give_back(target)) {
+			printf("# %s number %d is not given back, error %d\n",
+			       test_device_name(targets[target].kind), targets[target].nth, errno);
+			*taken = 0;
+			break;
+		}
+		++*taken;
+	}
+	return NULL;
+}
+
+static bool open_all(struct __test_metadata *_metadata)
+{
+	for (int i = 0; i < TARGETS; i++)
+		if (!client_is_open(_metadata, open_target(i), targets[i].kind, targets[i].nth))
+			return false;
+	return true;
+}
+
+/* Returns how often the host did what it does meanwhile. */
+static unsigned long attack_beside(struct __test_metadata *_metadata, void *(*host)(void *data))
 {
 	__u64 seed = soak_seed(20260101);
 	struct attacker attackers[THREADS] = { 0 };
-	unsigned long calls = 0, successes = 0, resets = 0;
-	pthread_t administrator;
+	unsigned long calls = 0, successes = 0, done = 0;
+	pthread_t thread;
 
-	for (int i = 0; i < TARGETS; i++)
-		if (!client_is_open(_metadata, open_target(i), targets[i].kind, targets[i].nth))
-			return;
-	shared.sink = memfd_create("sink", MFD_CLOEXEC);
 	TH_LOG("seed %llu, %d s", (unsigned long long)seed, soak_seconds());
 	shared.until = seconds_now() + soak_seconds();
 	for (int i = 0; i < THREADS; i++) {
 		attackers[i].state = seed * (i + 1) + 1;
-		ASSERT_EQ(0, pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]));
+		if (pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]))
+			abort();
 	}
-	ASSERT_EQ(0, pthread_create(&administrator, NULL, administrate, &resets));
+	if (pthread_create(&thread, NULL, host, &done))
+		abort();
 	for (int i = 0; i < THREADS; i++) {
-		ASSERT_EQ(0, pthread_join(attackers[i].thread, NULL));
+		pthread_join(attackers[i].thread, NULL);
 		calls += attackers[i].calls;
 		successes += attackers[i].successes;
 	}
-	ASSERT_EQ(0, pthread_join(administrator, NULL));
-	TH_LOG("%lu calls, of which %lu succeeded; the host made %lu resets", calls, successes,
-	       resets);
+	pthread_join(thread, NULL);
+	TH_LOG("%lu calls, of which %lu succeeded; the host: %lu", calls, successes, done);
 	EXPECT_LT(0, successes);
-	EXPECT_LT(0, resets);
+	return done;
+}
+
+static void check_reopened(struct __test_metadata *_metadata)
+{
 	close_all();
 	for (int i = 0; i < TARGETS; i++)
 		ASSERT_OK(open_target(i));
 	check_devices(_metadata);
+}
+
+TEST_F_TIMEOUT(hostile, random_calls, 3600)
+{
+	if (!open_all(_metadata))
+		return;
+	EXPECT_LT(0, attack_beside(_metadata, administrate));
+	check_reopened(_metadata);
+}
+
+/* Who attacks while his devices are taken has dead ones; who comes next has them whole. */
+TEST_F_TIMEOUT(hostile, devices_are_taken, 3600)
+{
+	if (!open_all(_metadata))
+		return;
+	EXPECT_LT(0, attack_beside(_metadata, take_in_turn));
+	check_reopened(_metadata);
 }
 
 int main(int argc, char **argv)
@@ -570,6 +661,7 @@ int main(int argc, char **argv)
 	static const enum test_device needs[] = { EDU, NVME, E1000, IVSHMEM, VGA, E1000E, XHCI };
 
 	log_announce("reset methods disabled");
+	log_announce("Device is taken back|No device request channel|Device is wanted back");
 
 	return vfio_test_main(argc, argv, needs, ARRAY_SIZE(needs));
 }
