@@ -377,7 +377,7 @@ void mappings_withdraw(struct type1_iommu *iommu, unsigned long first, unsigned 
 	/* Whoever is about to lend sees this, or we see him. */
 	atomic_long_inc(&iommu->withdrawals);
 	smp_mb__after_atomic(); /* as mapping_add_lent() */
-	if (!READ_ONCE(iommu->lends))
+	if (READ_ONCE(iommu->lent_first) > last || READ_ONCE(iommu->lent_last) < first)
 		return;
 
 	down_write(&iommu->domains_lock);
@@ -564,6 +564,15 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
 	return ret;
 }
 
+/* Where others need not look for what is withdrawn: a user's many mappings are not theirs to walk. */
+static void note_lent(struct type1_iommu *iommu, const struct pinner *pinner)
+{
+	mutex_lock(&iommu->lock);
+	WRITE_ONCE(iommu->lent_first, min(iommu->lent_first, pinner->pfn));
+	WRITE_ONCE(iommu->lent_last, max(iommu->lent_last, pinner->pfn + pinner->nr - 1));
+	mutex_unlock(&iommu->lock);
+}
+
 /*
  * A chunk that is lent, found when @withdrawals was what it is. If there was one since then, the
  * chunk may not be the user's any more: look again.
@@ -576,7 +585,7 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 
 	if (down_read_killable(&iommu->domains_lock))
 		return -EINTR;
-	WRITE_ONCE(iommu->lends, true);
+	note_lent(iommu, pinner);
 	smp_mb(); /* as mappings_withdraw() */
 	if (atomic_long_read(&iommu->withdrawals) == withdrawals) {
 		ret = mapping_log(mapping, pinner);

@@ -35,6 +35,7 @@ static void *type1_open(unsigned long type, u64 container, struct vfio_reason *r
 	iommu->reason = reason;
 	iommu->v2 = type == VFIO_TYPE1v2_IOMMU;
 	iommu->pgsizes = PAGE_MASK;
+	iommu->lent_first = ULONG_MAX;
 	iommu->mappings = RB_ROOT;
 	INIT_LIST_HEAD(&iommu->domains);
 	init_rwsem(&iommu->domains_lock);

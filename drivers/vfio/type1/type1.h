@@ -338,7 +338,8 @@ static_assert(sizeof(struct type1_mapping) <= 192);
  * @pgsizes: bitmap of page sizes that all domains know, guarded as @domains; never without
  *	a bit, none below PAGE_SIZE
  * @closed: the last group has left, guarded as @domains
- * @lends: a device's memory was mapped once; set for good
+ * @lent_first: no page frame of a device below this one was ever mapped; changed under @lock
+ * @lent_last: nor one above this one; likewise
  * @withdrawals: how often something lent was withdrawn
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
@@ -360,7 +361,8 @@ struct type1_iommu {
 	struct iova_set ranges;
 	unsigned long pgsizes;
 	bool closed;
-	bool lends;
+	unsigned long lent_first;
+	unsigned long lent_last;
 	atomic_long_t withdrawals;
 
 	struct mutex lock; /* of the members below */
