@@ -35,8 +35,8 @@
 /* Pages in a chunk: as many pointers as a page holds. */
 #define PIN_CHUNK (PAGE_SIZE / sizeof(struct page *))
 
-/* Pages of hugetlbfs in a chunk, which may have to be cleared first with mmap_lock held. */
-#define PIN_HUGE_CHUNK 64
+/* Bytes of hugetlbfs in a chunk, which may have to be cleared first with mmap_lock held. */
+#define PIN_HUGE_CHUNK SZ_128M
 
 /* How often a page that cannot be pinned because it is on the move is tried. */
 #define PIN_TRIES 6
@@ -124,7 +124,7 @@ static long pin_huge_locked(struct pinner *pinner, struct vm_area_struct *vma, u
 	mmap_assert_locked(pinner->mm);
 
 	nr = min(pinner->left << PAGE_SHIFT, vma->vm_end - addr) / size;
-	nr = min3(nr, (unsigned long)pinner->room, (unsigned long)PIN_HUGE_CHUNK);
+	nr = min3(nr, (unsigned long)pinner->room, max(PIN_HUGE_CHUNK / size, 1UL));
 	nr = min(nr, max(pinner->most / (size >> PAGE_SHIFT), 1UL));
 	if (!IS_ALIGNED(addr, size) || size >> PAGE_SHIFT > RUN_PAGES_MAX)
 		return 0;
