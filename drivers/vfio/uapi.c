@@ -122,6 +122,9 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 
 	if (WARN_ON_ONCE(row->min > sizeof(buf) || row->back > sizeof(buf)))
 		return -ENOTTY;
+	ret = row->admit ? row->admit(owner) : 0;
+	if (ret)
+		return ret;
 	if (copy_from_user(&buf, call.arg, row->min))
 		return -EFAULT;
 	if (buf.head.argsz < row->min)

@@ -89,11 +89,12 @@ struct vfio_call {
  * @back_error: an error after which @back bytes are copied back as well; 0: none
  * @cap_offset: where in the struct the offset of the capability chain is; 0: it has none
  * @flags: bits the user may set in the second u32 of the struct; ~0 where flags are only an answer
+ * @admit: 0, or an errno for an owner who has no such call, whatever is asked; NULL: all have
  * @handler: called with the decoded call; negative errno, or what the ioctl returns
  * @plain: called with the raw argument where @min is 0
  *
- * Errors come in this order: -EFAULT, -EINVAL for argsz, -EINVAL for flags, the handler's. No user
- * memory is touched while a handler runs.
+ * Errors come in this order: that of @admit, -EFAULT, -EINVAL for argsz, -EINVAL for flags, the
+ * handler's. No user memory is touched while a handler runs.
  */
 struct vfio_ioctl {
 	unsigned int cmd;
@@ -103,6 +104,7 @@ struct vfio_ioctl {
 	s16 back_error;
 	u16 cap_offset;
 	u32 flags;
+	int (*admit)(void *owner);
 	long (*handler)(void *owner, struct vfio_call *call);
 	long (*plain)(void *owner, unsigned long arg);
 };

@@ -4,7 +4,8 @@
  *
  * No IOMMU tells a module which pages its devices wrote. So every page of a mapping counts as dirty
  * whenever it is asked for, and there is nothing to keep between two questions: the bits are made
- * while they are copied out. Bits of addresses that are not mapped are left as the user had them.
+ * while they are copied out, in words of 64. A word with pages of a mapping is written as a whole,
+ * and keeps what was there below the first of them; a word without one is left as the user had it.
  *
  * No locks: user memory is touched, so the caller holds none that a page fault could need.
  */
@@ -33,19 +34,22 @@ int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize
 	return 0;
 }
 
-/* Set bits [from, to), none or all in one byte. */
-static int set_bits(u8 __user *data, u64 from, u64 to)
+#define WORD_BITS	BITS_PER_TYPE(u64)
+#define WORD_BYTES	sizeof(u64)
+
+/* Write the word that has bit @from: that bit and more, below bit @to; what is below stays. */
+static int write_word(u8 __user *data, u64 from, u64 to)
 {
-	u8 value, mask;
+	unsigned int first = from % WORD_BITS;
+	u64 start = from - first, word = 0;
 
-	if (from == to)
-		return 0;
-
-	data += from / BITS_PER_BYTE;
-	mask = GENMASK((to - 1) % BITS_PER_BYTE, from % BITS_PER_BYTE);
-	if (get_user(value, data) || put_user(value | mask, data))
+	data += start / BITS_PER_BYTE;
+	if (first && copy_from_user(&word, data, WORD_BYTES))
 		return -EFAULT;
-	return 0;
+	if (first)
+		word &= GENMASK_ULL(first - 1, 0);
+	word |= GENMASK_ULL(min_t(u64, to - start, WORD_BITS) - 1, first);
+	return copy_to_user(data, &word, WORD_BYTES) ? -EFAULT : 0;
 }
 
 /* Set all bits of bytes [from, to). */
@@ -65,10 +69,10 @@ static int set_bytes(u8 __user *data, u64 from, u64 to)
 }
 
 /**
- * dirty_report - set bits of a user's bitmap
+ * dirty_report - write the bits of a mapping into a user's bitmap
  * @bitmap: checked by dirty_check()
- * @first: the first bit, counted from the start of the bitmap
- * @nr: how many
+ * @first: the first bit, counted from the start of the bitmap; mappings come in this order
+ * @nr: how many, 1 at least
  *
  * Context: process context of the user; may sleep.
  * Return: 0 or -EFAULT.
@@ -77,12 +81,12 @@ int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr)
 {
 	u8 __user *data = (u8 __user *)bitmap->data;
 	u64 end = first + nr;
-	u64 head = min(end, round_up(first, BITS_PER_BYTE));
-	u64 tail = max(head, round_down(end, BITS_PER_BYTE));
+	u64 head = round_up(first, WORD_BITS);
+	u64 tail = max(head, round_down(end, WORD_BITS));
 
-	if (set_bits(data, first, head) ||
+	if ((first < head && write_word(data, first, end)) ||
 	    set_bytes(data, head / BITS_PER_BYTE, tail / BITS_PER_BYTE) ||
-	    set_bits(data, tail, end))
+	    (tail < end && write_word(data, tail, end)))
 		return -EFAULT;
 	return 0;
 }

@@ -313,15 +313,21 @@ static int dirty_switch(struct type1_iommu *iommu, bool on)
 	return 0;
 }
 
+static int dirty_admit(void *owner)
+{
+	struct type1_iommu *iommu = owner;
+
+	if (iommu->v2)
+		return 0;
+	vfio_reason_note(iommu->reason, "needs VFIO_TYPE1v2_IOMMU");
+	return -EACCES;
+}
+
 static long type1_dirty_pages(void *owner, struct vfio_call *call)
 {
 	const struct vfio_iommu_type1_dirty_bitmap *dirty = call->data;
 	struct type1_iommu *iommu = owner;
 
-	if (!iommu->v2) {
-		vfio_reason_note(iommu->reason, "needs VFIO_TYPE1v2_IOMMU");
-		return -EACCES;
-	}
 	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
 		return dirty_get(iommu, call);
 	if (dirty->flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_START)
@@ -358,6 +364,7 @@ static const struct vfio_ioctl type1_ioctls[] = {
 		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START |
 			 VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
 			 VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.admit = dirty_admit,
 		.handler = type1_dirty_pages,
 	},
 };
