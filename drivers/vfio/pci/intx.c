@@ -93,15 +93,32 @@ static void intx_change(struct vfio_pci_device *vpci, bool *reason, bool value)
 		vfio_pci_trigger_fire(vpci, &intx->trigger);
 }
 
+/*
+ * Somebody else may have opened a line that we hold closed: the device itself, where it mirrors its
+ * config space in a BAR, or the host. Left open it would fire until the kernel gives the line up,
+ * and all who share it.
+ */
+static bool intx_close_again(struct vfio_pci_device *vpci)
+{
+	u16 command;
+
+	lockdep_assert_held(&vpci->intx.lock);
+
+	return !pci_read_config_word(vpci->pdev, PCI_COMMAND, &command) &&
+	       !(command & PCI_COMMAND_INTX_DISABLE) && pci_check_and_mask_intx(vpci->pdev);
+}
+
 static irqreturn_t intx_handler(int irq, void *data)
 {
 	struct vfio_pci_device *vpci = data;
 	struct vfio_pci_intx *intx = &vpci->intx;
+	bool ours = false, again = false;
 	unsigned long flags;
-	bool ours = false;
 
 	spin_lock_irqsave(&intx->lock, flags);
-	if (intx->active && !intx->blocked) {
+	if (intx->blocked && intx->use_command) {
+		again = intx_close_again(vpci);
+	} else if (intx->active && !intx->blocked) {
 		if (intx->use_command) {
 			ours = pci_check_and_mask_intx(vpci->pdev);
 		} else {
@@ -118,7 +135,7 @@ static irqreturn_t intx_handler(int irq, void *data)
 	if (ours)
 		vfio_pci_trigger_fire(vpci, &intx->trigger);
 	/* Nobody else is on a line that we mask at the controller. */
-	return ours || !intx->use_command ? IRQ_HANDLED : IRQ_NONE;
+	return ours || again || !intx->use_command ? IRQ_HANDLED : IRQ_NONE;
 }
 
 /**
@@ -438,7 +455,7 @@ void vfio_pci_intx_show(struct vfio_pci_device *vpci, struct seq_file *seq)
 /**
  * vfio_pci_intx_set_unmask - have an eventfd unmask the line
  * @vpci: the device; INTx is set up
- * @fd: the eventfd, or -1 to take it away
+ * @fd: the eventfd, or a negative number to take it away
  *
  * Context: process context, irq_lock held.
  * Return: 0, -EBUSY if there is one, -EBADF, -EINVAL, -ENOMEM.
