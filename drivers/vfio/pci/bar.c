@@ -371,7 +371,7 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 
 	lockdep_assert_held(&vpci->memory_lock);
 
-	if (vpci->bars[bar].ports || vfio_pci_memory_enabled(vpci))
+	if (vpci->bars[bar].ports ? vfio_pci_ports_enabled(vpci) : vfio_pci_memory_enabled(vpci))
 		vfio_pci_io_write_one(vpci->bars[bar].span.io + offset, (const u8 *)&raw, width);
 }
 
@@ -392,12 +392,13 @@ void vfio_pci_bar_poke(struct vfio_pci_device *vpci, unsigned int bar, u64 offse
 int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 offset)
 {
 	struct vfio_pci_io_span span = { .width = 4 };
-	size_t valid;
 	u16 command;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	memset(buf, 0xff, count);
+	if (offset >= vpci->rom_valid)
+		return 0;
 	if (rom_is_kept(vpci->pdev))
 		span.io = ioremap(vpci->pdev->rom, vpci->pdev->romlen);
 	else
@@ -405,8 +406,7 @@ int vfio_pci_rom_read(struct vfio_pci_device *vpci, u8 *buf, size_t count, u64 o
 	if (!span.io)
 		return -EIO;
 
-	valid = offset < vpci->rom_valid ? min_t(u64, count, vpci->rom_valid - offset) : 0;
-	vfio_pci_io_read(&span, offset, buf, valid);
+	vfio_pci_io_read(&span, offset, buf, min_t(u64, count, vpci->rom_valid - offset));
 
 	if (rom_is_kept(vpci->pdev))
 		iounmap(span.io);

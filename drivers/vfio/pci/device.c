@@ -107,7 +107,7 @@ static int device_open(struct vfio_device *device)
 		goto err_sriov;
 
 	/* Nothing is learnt from, or saved of, a function that does not answer. */
-	if (!pci_device_is_present(pdev)) {
+	if (!vfio_pci_is_present(vpci)) {
 		ret = -ENODEV;
 		goto err_power;
 	}

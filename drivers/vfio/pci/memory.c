@@ -37,6 +37,41 @@ bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci)
 	return vpci->memory_on && !READ_ONCE(vpci->frozen);
 }
 
+/**
+ * vfio_pci_ports_enabled - may the function's I/O ports be touched?
+ * @vpci: the device
+ *
+ * The user's own decode bit does not count: a port that is not decoded harms nobody.
+ *
+ * Context: memory_lock held; the answer holds as long as the lock is.
+ * Return: whether they may.
+ */
+bool vfio_pci_ports_enabled(struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held(&vpci->memory_lock);
+
+	return !vpci->asleep && !READ_ONCE(vpci->frozen) &&
+	       vpci->pdev->current_state == PCI_D0 && !vfio_pci_is_pulled(vpci);
+}
+
+/**
+ * vfio_pci_is_present - does the function answer?
+ * @vpci: the device
+ *
+ * While it is reset it does not, and is not gone for that.
+ *
+ * Context: process context; takes memory_lock, so waits for a reset to end.
+ */
+bool vfio_pci_is_present(struct vfio_pci_device *vpci)
+{
+	bool present;
+
+	down_read(&vpci->memory_lock);
+	present = pci_device_is_present(vpci->pdev);
+	up_read(&vpci->memory_lock);
+	return present;
+}
+
 /*
  * The truth is in the command register, but for a VF, which has no bit of its own there: for it the
  * bit that the user wrote lies in the shadow.

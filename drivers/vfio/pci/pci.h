@@ -343,6 +343,8 @@ bool vfio_pci_trigger_fire(struct vfio_pci_device *vpci, struct eventfd_ctx __rc
 
 /* memory.c: is decoding on? and the window in which nobody touches the device's memory */
 bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
+bool vfio_pci_ports_enabled(struct vfio_pci_device *vpci);
+bool vfio_pci_is_present(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
 void vfio_pci_zap(struct vfio_pci_device *vpci);
 bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms);

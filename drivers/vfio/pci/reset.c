@@ -105,6 +105,10 @@ static int reset_function_once(struct vfio_pci_device *vpci)
 	int ret;
 
 	vfio_pci_quiesce(vpci);
+	if (!pci_device_is_present(vpci->pdev)) {
+		vfio_pci_resume(vpci);
+		return -ENODEV;
+	}
 	ret = reset_enter(vpci);
 	if (!ret)
 		ret = pci_try_reset_function(vpci->pdev);
@@ -126,8 +130,6 @@ int vfio_pci_reset_function(struct vfio_pci_device *vpci)
 	unsigned long deadline = reset_deadline();
 	int ret;
 
-	if (!pci_device_is_present(vpci->pdev))
-		return -ENODEV;
 	do {
 		ret = reset_function_once(vpci);
 	} while (reset_again(vpci, ret, deadline));
