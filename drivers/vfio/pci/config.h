@@ -101,6 +101,7 @@ struct vfio_pci_config_row {
  * @measure: where the device says how long it is, in place of @length; called only if @least bytes
  *	are there
  * @least: bytes without which the capability is not shown
+ * @hidden: it is not shown, and its bytes take no write all the same
  * @writable: bytes without a row are passed through for writing too; else they are read-only
  * @rows: registers that differ from that, up to a row of width 0; or NULL
  * @hook: what a write triggers, or NULL
@@ -112,6 +113,7 @@ struct vfio_pci_capability {
 	u16 length;
 	u16 (*measure)(const struct vfio_pci_config_source *source, u16 pos);
 	u16 least;
+	bool hidden;
 	bool writable;
 	const struct vfio_pci_config_row *rows;
 	const struct vfio_pci_config_hook *hook;

@@ -11,13 +11,17 @@
  *   1a, 1c … 22	multiplexing, LN requests, port containment, L1 substates, time measurement,
  *			M-PHY, readiness
  *   1b			PASID, which the host enables
- *   24			sizes of the BARs of VFs
+ *   24			sizes of the BARs of VFs, which would move them over what is another's: its bytes
+ *			take no write, while those of all others here are as any gap
  *   2e, 2f, 30		mailboxes, device 3, link encryption
  */
 #include <linux/kernel.h>
 #include <linux/pci_regs.h>
 
 #include "config.h"
+
+/* Not all kernel headers name it. */
+#define EXT_CAP_ID_VF_REBAR	0x24
 
 /* Bits that mean something; not all kernel headers name all of them. */
 #define ERR_UNCOR_BITS	0xfffff030
@@ -173,6 +177,7 @@ const struct vfio_pci_capability vfio_pci_ext_capabilities[] = {
 	{ .id = PCI_EXT_CAP_ID_DPA, .measure = dpa_measure, .least = PCI_DPA_BASE_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_TPH, .measure = tph_measure, .least = PCI_TPH_BASE_SIZEOF },
 	{ .id = PCI_EXT_CAP_ID_LTR, .length = PCI_EXT_CAP_LTR_SIZEOF },
+	{ .id = EXT_CAP_ID_VF_REBAR, .measure = rebar_measure, .least = 12, .hidden = true },
 	{ .id = PCI_EXT_CAP_ID_DVSEC, .measure = vsec_measure, .least = 10, .writable = true },
 };
 

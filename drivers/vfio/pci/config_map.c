@@ -191,7 +191,8 @@ static void instance_place(struct vfio_pci_config *config, const struct config_l
 
 static bool instance_shown(const struct vfio_pci_config_instance *instance)
 {
-	return instance->capability && instance->capability != &config_misfit;
+	return instance->capability && instance->capability != &config_misfit &&
+	       !instance->capability->hidden;
 }
 
 /* The first dword of an extended capability, or the two bytes of a standard one, as rows */

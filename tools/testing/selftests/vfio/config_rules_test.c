@@ -31,7 +31,8 @@ struct bits {
  * struct form - a form of a capability
  * @name: for the log
  * @id: of the capability
- * @length: bytes it must have, 0 if it is hidden
+ * @length: bytes it must have, 0 if it is hidden and they are a gap
+ * @hidden: it is in no list, though its bytes are its own
  * @raw: all behind the first dword's id and link is passed on
  * @says: bits of a dword of the device that make it this form, those of @mask
  * @bits: registers that are not just read from the hardware
@@ -41,6 +42,7 @@ struct form {
 	u16 id;
 	u16 length;
 	bool raw;
+	bool hidden;
 	struct {
 		u16 offset;
 		u32 mask;
@@ -348,7 +350,7 @@ static const struct form extended[] = {
 	{ "readiness time", 0x22, .length = 0 },
 	{ "designated vendor, no registers", 0x23, 10, .says = SAYS_EXT_LENGTH(10), .raw = true },
 	{ "designated vendor, some", 0x23, 0x3c, .says = SAYS_EXT_LENGTH(0x3c), .raw = true },
-	{ "resizable BAR of VFs", 0x24, .length = 0 },
+	{ "resizable BAR of VFs", 0x24, 20, .says = SAYS_BARS(2), .hidden = true },
 	{ "data link feature", 0x25, .length = 0 },
 	{ "16 GT/s", 0x26, .length = 0 },
 	{ "lane margining", 0x27, .length = 0 },
@@ -492,7 +494,7 @@ static u16 dwords(u16 length)
 /* What is expected of one byte of a capability, or of the header. */
 static struct bits byte_of(const struct list *list, const struct form *form, u16 offset)
 {
-	u16 head = form->id ? (list->extended ? 4 : 2) : 0;
+	u16 head = form->id && !form->hidden ? (list->extended ? 4 : 2) : 0;
 	struct bits byte = { .offset = offset, .width = 1 };
 
 	if (offset < head)
@@ -544,7 +546,7 @@ static void check_form(struct __test_metadata *_metadata, const FIXTURE_DATA(rul
 		length++;
 	EXPECT_EQ(form->length, length)
 		TH_LOG("%s at 0x%03x: length", form->name, pos);
-	EXPECT_EQ(form->length > 0, is_shown(config, list, pos))
+	EXPECT_EQ(form->length > 0 && !form->hidden, is_shown(config, list, pos))
 		TH_LOG("%s at 0x%03x: in the list", form->name, pos);
 	if (form->length == length)
 		check_bytes(_metadata, self, list, form, pos);
@@ -570,7 +572,8 @@ TEST_F(rules, alone)
 
 	for (size_t i = 0; i < list->nr_forms; i++) {
 		const struct form *form = &list->forms[i];
-		u16 pos = form->length || !list->extended ? list->start : list->start + 0x40;
+		bool first = !list->extended || (form->length && !form->hidden);
+		u16 pos = first ? list->start : list->start + 0x40;
 
 		for (size_t j = 0; j < ARRAY_SIZE(fills); j++)
 			check_alone(_metadata, self, list, form, pos, fills[j]);
@@ -603,7 +606,7 @@ TEST_F(rules, between)
 		u16 pos = list->start + dwords(other->length);
 		u16 next = pos + dwords(form->length);
 
-		if (!form->length || next + other->length > list->end)
+		if (!form->length || form->hidden || next + other->length > list->end)
 			continue;
 		image_fill(self->image, fills[i % ARRAY_SIZE(fills)]);
 		put_start(self->image, list, list->start);
