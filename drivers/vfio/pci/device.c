@@ -365,10 +365,10 @@ static ssize_t device_clip(struct vfio_device *device, bool write, size_t count,
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 	const struct region *region = region_at(vpci, index_of(pos));
 
-	if (!region || !(write ? !!region->write : !!region->read))
-		return -EINVAL;
 	if (!count)
 		return 0;
+	if (!region || !(write ? !!region->write : !!region->read))
+		return -EINVAL;
 	return region->clip(vpci, index_of(pos), count, pos & VFIO_PCI_OFFSET_MASK);
 }
 

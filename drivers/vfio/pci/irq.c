@@ -17,12 +17,10 @@
 #include "pci.h"
 #include "trace.h"
 
-/* What the user's s32 means. NULL takes the eventfd away. */
+/* What the user's s32 means. NULL, for any negative one, takes the eventfd away. */
 static struct eventfd_ctx *eventfd_get(s32 fd)
 {
-	if (fd == -1)
-		return NULL;
-	return fd < 0 ? ERR_PTR(-EINVAL) : eventfd_ctx_fdget(fd);
+	return fd < 0 ? NULL : eventfd_ctx_fdget(fd);
 }
 
 static void eventfd_put(struct eventfd_ctx *eventfd)
@@ -39,7 +37,7 @@ static bool request_selects(const struct vfio_irq_request *request, u32 i)
 
 static bool request_disables(const struct vfio_irq_request *request)
 {
-	return request->data == VFIO_IRQ_SET_DATA_NONE && !request->start && !request->count;
+	return request->data == VFIO_IRQ_SET_DATA_NONE && !request->count;
 }
 
 /* ---- INTx ---- */
@@ -67,8 +65,7 @@ static long irq_intx_unmask(struct vfio_pci_device *vpci, const struct vfio_irq_
 	if (!intx_request_is_sane(vpci, request))
 		return -EINVAL;
 	if (request->fds)
-		return request->fds[0] < -1 ? -EINVAL :
-		       vfio_pci_intx_set_unmask(vpci, request->fds[0]);
+		return vfio_pci_intx_set_unmask(vpci, request->fds[0]);
 	if (request_selects(request, 0))
 		vfio_pci_intx_unmask(vpci);
 	return 0;
@@ -305,6 +302,9 @@ static long message_trigger(struct vfio_pci_device *vpci, const struct vfio_irq_
 			vfio_pci_trigger_fire(vpci, trigger);
 		return 0;
 	}
+	/* Of negative numbers only -1 means something here. */
+	if (request->fds[0] < -1)
+		return 0;
 	eventfd = eventfd_get(request->fds[0]);
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);

@@ -25,7 +25,6 @@
 #define IOVA	(16 * MIB)
 #define PARAMETER	"/sys/module/vfio_pci/parameters/enable_sriov"
 
-#define E1000E_FILTER	0x5200	/* 128 registers that keep what is written */
 #define E1000E_VECTORS	5
 
 enum target_name {

@@ -195,6 +195,41 @@ TEST_F(edu, intx_automask)
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
 }
 
+/* True if the host finds INTx Disable set, now or soon. */
+static bool line_is_closed(const struct pci_func *func)
+{
+	__u32 command;
+
+	for (int waited = 0; waited < PATIENCE_MS; waited++, usleep(1000))
+		if (!pci_config_read(func, PCI_COMMAND, 2, &command) &&
+		    command & PCI_COMMAND_INTX_DISABLE)
+			return true;
+	return false;
+}
+
+/*
+ * A masked line that somebody else opens, as a device does that mirrors its config space in a BAR,
+ * is closed again: it neither signals nor goes on firing, for which the kernel would give it up.
+ */
+TEST_F(edu, intx_opened_by_others)
+{
+	__u32 command;
+
+	ASSERT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
+	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	for (int round = 0; round < 3; round++) {
+		ASSERT_TRUE(line_is_closed(&self->c.func));
+		ASSERT_OK(pci_config_read(&self->c.func, PCI_COMMAND, 2, &command));
+		ASSERT_OK(pci_config_write(&self->c.func, PCI_COMMAND, 2,
+					   command & ~PCI_COMMAND_INTX_DISABLE));
+		EXPECT_TRUE(line_is_closed(&self->c.func));
+		EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+	}
+	ASSERT_OK(irq_none(self->c.device, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
 /* A masked INTx waits for the unmask; both may be said twice. */
 TEST_F(edu, intx_mask)
 {
@@ -283,6 +318,27 @@ TEST_F(edu, intx_disable)
 	ASSERT_OK(edu_lower(&self->c));
 	EXPECT_OK(irq_events(self->c.device, INTX, 0, 1, &self->event));
 	ASSERT_OK(edu_raise(&self->c));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
+/* Any negative number is no eventfd; to errors and requests only -1 says so, others say nothing. */
+TEST_F(edu, negative_fds)
+{
+	static const __u32 kinds[] = { INTX, MSI };
+	__s32 negative = -2;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ASSERT_OK(irq_events(self->c.device, kinds[i], 0, 1, &self->event));
+		ASSERT_OK(irq_none(self->c.device, TRIGGER, kinds[i], 0, 1));
+		EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+		EXPECT_OK(irq_events(self->c.device, kinds[i], 0, 1, &negative));
+		EXPECT_OK(irq_none(self->c.device, TRIGGER, kinds[i], 0, 1));
+		EXPECT_EQ(0, event_wait(self->event, QUIET_MS));
+		EXPECT_OK(irq_disable(self->c.device, kinds[i]));
+	}
+	ASSERT_OK(irq_events(self->c.device, REQ, 0, 1, &self->event));
+	EXPECT_OK(irq_events(self->c.device, REQ, 0, 1, &negative));
+	ASSERT_OK(irq_none(self->c.device, TRIGGER, REQ, 0, 1));
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
 }
 
@@ -712,6 +768,16 @@ TEST_F(e1000e, names)
 	EXPECT_EQ(VECTORS, interrupts_named("vfio-msix[", bdf));
 	client_close(&self->c);
 	EXPECT_EQ(0, interrupts_named("vfio", bdf));
+}
+
+/* Disabled is the whole kind, whatever vector is named. */
+TEST_F(e1000e, msix_disable_from_any)
+{
+	ASSERT_OK(irq_events(self->c.device, MSIX, 0, VECTORS, self->events));
+	EXPECT_EQ(VECTORS, interrupts_named("vfio-msix", self->c.func.bdf));
+	EXPECT_OK(irq_none(self->c.device, TRIGGER, MSIX, 1, 0));
+	EXPECT_EQ(0, interrupts_named("vfio-msix", self->c.func.bdf));
+	EXPECT_OK(irq_events(self->c.device, MSI, 0, 1, self->events));
 }
 
 /* The host has an interrupt for each vector with an eventfd, and for no other. */

@@ -18,6 +18,7 @@
 #define D0	0
 #define D3HOT	3
 #define MARK	0x5a
+#define PORTS	2	/* of the card: the number of a register, and the register */
 
 static int rebind(enum test_device kind)
 {
@@ -105,6 +106,29 @@ TEST_F(power, d3hot)
 		EXPECT_TRUE(page_answers(self->sink, self->bar));
 		EXPECT_EQ(command, config_read(&self->c, PCI_COMMAND, 2));
 	}
+}
+
+/* An eventfd that would write to I/O ports leaves those of a function in D3hot alone. */
+TEST(ports_in_d3hot)
+{
+	__s32 event = event_new();
+	struct client c;
+	__u32 pm;
+
+	if (!open_or_skip(_metadata, &c, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	pm = config_find_cap(&c, PCI_CAP_ID_PM);
+	ASSERT_OK(config_command(&c, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, 0));
+	ASSERT_OK(bar_write32(&c, PORTS, 0, E1000E_FILTER));
+	ASSERT_OK(region_ioeventfd(&c, PORTS, 4, VFIO_DEVICE_IOEVENTFD_32, MARK, event));
+	ASSERT_OK(event_signal(event));
+	EXPECT_TRUE(bar_becomes(&c, 0, E1000E_FILTER, MARK));
+	ASSERT_OK(bar_write32(&c, PORTS, 4, ~MARK));
+	ASSERT_OK(config_write(&c, pm + PCI_PM_CTRL, 2, D3HOT));
+	ASSERT_OK(event_signal(event));
+	ASSERT_OK(config_write(&c, pm + PCI_PM_CTRL, 2, D0));
+	EXPECT_EQ(~MARK, (int)bar_read32(&c, 0, E1000E_FILTER));
+	client_close(&c);
 }
 
 /* A state that the function does not know is none that it goes to. */

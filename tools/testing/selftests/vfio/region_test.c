@@ -148,13 +148,15 @@ TEST_F(info, bar_end)
 	}
 }
 
-/* A place in the fd that belongs to no region: EINVAL. */
+/* A place in the fd that belongs to no region: EINVAL, but nothing is to be had anywhere. */
 TEST_F(info, no_region)
 {
 	__u64 beyond = self->c.region[VFIO_PCI_CONFIG_REGION_INDEX].offset * 100;
 	char byte;
 
 	EXPECT_ERRNO(EINVAL, pread(self->c.device, &byte, 1, beyond));
+	EXPECT_EQ(0, pread(self->c.device, &byte, 0, beyond));
+	EXPECT_EQ(0, pwrite(self->c.device, &byte, 0, beyond));
 	EXPECT_ERRNO(EINVAL, pwrite(self->c.device, &byte, 1, beyond));
 	EXPECT_ERRNO(EINVAL, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->c.device, beyond));
 }

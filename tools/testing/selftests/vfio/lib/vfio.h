@@ -349,6 +349,8 @@ int edu_lower(const struct client *c);
 #define E1000_RING		0x3800
 
 /* e1000e.c: a network card, as a source of interrupts */
+#define E1000E_FILTER	0x5200	/* 128 registers that keep what is written */
+
 int e1000e_start(const struct client *c);
 int e1000e_route(const struct client *c, unsigned int vector);
 int e1000e_raise(const struct client *c);
