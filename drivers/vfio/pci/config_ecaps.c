@@ -11,8 +11,8 @@
  *   1a, 1c … 22	multiplexing, LN requests, port containment, L1 substates, time measurement,
  *			M-PHY, readiness
  *   1b			PASID, which the host enables
- *   24			sizes of the BARs of VFs, which would move them over what is another's: its bytes
- *			take no write, while those of all others here are as any gap
+ *   24			sizes of the BARs of VFs, which would move them over what is another's:
+ *			its bytes take no write, while those of all others here are a gap
  *   2e, 2f, 30		mailboxes, device 3, link encryption
  */
 #include <linux/kernel.h>

@@ -146,7 +146,7 @@ static void device_close(struct vfio_device *device)
 	struct pci_dev *pdev = vpci->pdev;
 
 	vfio_pci_power_wake(vpci);
-	/* The handler of INTx may be at the same register: what the PCI core does then is bookkeeping. */
+	/* INTx may come: it changes the same register, so only bookkeeping is left to the core. */
 	vfio_pci_command_update(vpci, PCI_COMMAND_MASTER, 0);
 	pci_clear_master(pdev);
 	vfio_pci_irqs_close(vpci);

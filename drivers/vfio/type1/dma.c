@@ -564,7 +564,7 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
 	return ret;
 }
 
-/* Where others need not look for what is withdrawn: a user's many mappings are not theirs to walk. */
+/* Who withdraws other memory need not walk all that a user has mapped. */
 static void note_lent(struct type1_iommu *iommu, const struct pinner *pinner)
 {
 	mutex_lock(&iommu->lock);

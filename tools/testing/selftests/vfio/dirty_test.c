@@ -174,8 +174,8 @@ TEST_F(dirty, all_that_is_mapped)
 }
 
 /*
- * A word of 64 pages that has mapped ones is written whole, but for what is below the first of them;
- * all else is as the user had it.
+ * A word of 64 pages that has mapped ones is written whole, but for what is below the first of
+ * them; all else is as the user had it.
  */
 static void want_word(__u8 *want, const bool *mapped, int pages)
 {
