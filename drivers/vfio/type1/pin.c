@@ -221,7 +221,7 @@ static long device_memory_locked(struct pinner *pinner)
 	nr = min3(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT, RUN_PAGES_MAX);
 	if (vfio_vma_is_linear(vma))
 		return nr;
-	for (i = 1; i < nr; i++) {
+	for (i = 1; i < nr && !fatal_signal_pending(current); i++) {
 		cond_resched();
 		ret = device_frame(pinner, vma, addr + i * PAGE_SIZE, &pfn);
 		if (ret || pfn != pinner->pfn + i)
