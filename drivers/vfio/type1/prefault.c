@@ -48,9 +48,9 @@
 #include "../fault.h"
 #include "type1.h"
 
-/* Bytes of a unit. Tests map little, and want helpers for it. */
+/* Bytes of a unit. Tests map a few pages, and want helpers for them. */
 #ifdef VFIO_DEBUG
-#define UNIT SZ_64K
+#define UNIT (2 * PAGE_SIZE)
 #else
 #define UNIT SZ_4M
 #endif
