@@ -331,7 +331,7 @@ static int child_stands_still(const struct slow_file *file, int container, int g
 		.call = { .container = container, .iova = 3 * IOVA, .size = 2 * PAGE },
 		.go = go,
 	};
-	char *at = slow_file_map(file);
+	char *at = slow_file_map(file, NULL);
 	char *page = memory_new(PAGE);
 	pthread_t thread;
 

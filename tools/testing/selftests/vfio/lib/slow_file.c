@@ -129,10 +129,11 @@ static void serve(int fuse, size_t size, int told, int go)
 
 static int slow_file_mount(struct slow_file *s, int fuse)
 {
+	static int number;
 	char options[64];
 	int file;
 
-	snprintf(s->path, sizeof(s->path), "/dev/shm/slow-%d", getpid());
+	snprintf(s->path, sizeof(s->path), "/dev/shm/slow-%d-%d", getpid(), number++);
 	file = open(s->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -1;
@@ -169,8 +170,8 @@ int slow_file_open(struct slow_file *s, size_t size)
 	return s->server < 0 ? -1 : 0;
 }
 
-/* Its bytes, for the caller alone, or NULL. */
-void *slow_file_map(const struct slow_file *s)
+/* Its bytes, for the caller alone, in place of what is at @place, or anywhere; NULL if not. */
+void *slow_file_map(const struct slow_file *s, void *place)
 {
 	int file = open(s->path, O_RDWR | O_CLOEXEC);
 	void *at = MAP_FAILED;
@@ -178,7 +179,8 @@ void *slow_file_map(const struct slow_file *s)
 
 	/* Without the look the kernel would not know its size. */
 	if (file >= 0 && !fstat(file, &stat))
-		at = mmap(NULL, stat.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+		at = mmap(place, stat.st_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | (place ? MAP_FIXED : 0), file, 0);
 	fd_close(&file);
 	return at == MAP_FAILED ? NULL : at;
 }
@@ -211,6 +213,7 @@ int slow_file_release(const struct slow_file *s)
 	return write(s->go, "g", 1) == 1 ? 0 : -1;
 }
 
+/* Nobody may have it mapped any more. */
 void slow_file_close(struct slow_file *s)
 {
 	if (s->server > 0) {

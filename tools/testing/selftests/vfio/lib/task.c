@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a task does just now, as /proc says it.
+ * What a task does just now and what it has done, as /proc says it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,4 +39,18 @@ bool sleeps_in(pid_t pid, pid_t tid, long call)
 		}
 	}
 	return false;
+}
+
+/* Page faults that a task has had, -1 if it has ended. */
+long task_faults(pid_t pid, pid_t tid)
+{
+	char path[64], text[512];
+	long minor, major;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (file_read(path, text, sizeof(text)) || !strrchr(text, ')') ||
+	    sscanf(strrchr(text, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %ld %*u %ld", &minor,
+		   &major) != 2)
+		return -1;
+	return minor + major;
 }

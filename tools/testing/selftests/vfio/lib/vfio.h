@@ -230,7 +230,7 @@ struct slow_file {
 
 /* slow_file.c */
 int slow_file_open(struct slow_file *s, size_t size);
-void *slow_file_map(const struct slow_file *s);
+void *slow_file_map(const struct slow_file *s, void *place);
 bool slow_file_wait(const struct slow_file *s, int milliseconds);
 bool slow_file_waits(const struct slow_file *s);
 int slow_file_release(const struct slow_file *s);
@@ -242,6 +242,7 @@ int become_nobody(__u64 limit, __u64 most);
 /* task.c */
 char task_state(pid_t pid, pid_t tid);
 bool sleeps_in(pid_t pid, pid_t tid, long call);
+long task_faults(pid_t pid, pid_t tid);
 
 /* error.c */
 const char *errno_name(int error);
