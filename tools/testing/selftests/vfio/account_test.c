@@ -13,7 +13,7 @@
 #include "lib/check.h"
 
 #define IOVA		(16 * MIB)
-#define SIZE		(16 * PAGE)
+#define SIZE		(8 * MIB)	/* with pin_threads, enough for helpers */
 #define KIBS(bytes)	((long)((bytes) / KIB))
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 #define LOCKS_TAKEN	"/sys/module/vfio_iommu_type1/parameters/locks_taken"
@@ -197,7 +197,7 @@ TEST_F(account, limit_is_raised)
 TEST_F(account, limit_message)
 {
 	char who[64], where[64], message[1024];
-	const char * const texts[] = { who, where, "RLIMIT_MEMLOCK", "65536 bytes",
+	const char * const texts[] = { who, where, "RLIMIT_MEMLOCK", "8388608 bytes",
 				       "IOVA 0x1000000", "(8192)", "4096 locked" };
 	int kmsg = log_open();
 	pid_t child;
