@@ -106,12 +106,14 @@ static int device_open(struct vfio_device *device)
 	if (ret)
 		goto err_sriov;
 
+	ret = vfio_pci_errors_open(vpci);
+	if (ret)
+		goto err_power;
 	/* Nothing is learnt from, or saved of, a function that does not answer. */
 	if (!vfio_pci_is_present(vpci)) {
 		ret = -ENODEV;
 		goto err_power;
 	}
-	vfio_pci_errors_end(vpci);
 	pci_clear_master(pdev);
 	ret = pci_enable_device(pdev);
 	if (ret)

@@ -245,7 +245,10 @@ struct vfio_pci_sriov {
  * @resetter: reset.c: the task of ours that resets the function; memory_lock, written
  * @frozen: reset.c: an error cut the function off until it has recovered; memory_lock, written
  * @error_state: reset.c: config space as it was then, or NULL; memory_lock, written
- * @recovering: reset.c: the PCI core is at it; device_lock, or after its end
+ * @recovering: reset.c: a reset of the link is to come; device_lock, or memory_lock, written
+ * @recovery_limit: reset.c: when that was given up in any case, in jiffies; written before
+ *	@recovering is set
+ * @bars_tell: reset.c: the BARs had addresses then, and will have none; written as that
  * @thaw_work: reset.c: waits for the window to end @frozen
  * @can_reset: the function could be reset at open; open state
  * @needs_reset: the function was not reset since its last user; guarded by the lock of vdev.set
@@ -303,6 +306,8 @@ struct vfio_pci_device {
 	bool frozen;
 	struct pci_saved_state *error_state;
 	bool recovering;
+	unsigned long recovery_limit;
+	bool bars_tell;
 	struct work_struct thaw_work;
 	bool can_reset;
 	bool needs_reset;
@@ -410,6 +415,7 @@ void vfio_pci_sriov_exit(void);
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
 void vfio_pci_errors_init(struct vfio_pci_device *vpci);
+int vfio_pci_errors_open(struct vfio_pci_device *vpci);
 void vfio_pci_errors_end(struct vfio_pci_device *vpci);
 void vfio_pci_errors_disown(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);

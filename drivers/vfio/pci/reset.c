@@ -19,7 +19,9 @@
  * then resetter says that the window is already open. Somebody else's reset has the window from
  * reset_prepare() to reset_done(): users' accesses wait. Recovery from a fatal error may end
  * without a word, so no lock is held over it: the function is frozen, accesses fail and so do
- * resets by its user, until it has resumed or is opened anew.
+ * resets by its user, until it has resumed or is opened anew. It is not opened before the link was
+ * reset: an open waits for the recovery, and after RECOVERY_PATIENCE_MS is refused while that reset
+ * is still to come. That it came can be seen without a word: it takes the BARs' addresses.
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -35,6 +37,10 @@
 #define RESET_PATIENCE_MS	1000
 #define RESET_PAUSE_US		1000
 #define ERROR_PATIENCE_MS	1000
+#define RECOVERY_PATIENCE_MS	3000
+
+/* The PCI core gives a link, and a function, a minute to come back. */
+#define RECOVERY_LIMIT_MS	(2 * 60 * MSEC_PER_SEC)
 
 /* Is it worth another try? Waits for it. */
 static bool reset_again(struct vfio_pci_device *vpci, int ret, unsigned long deadline)
@@ -583,14 +589,37 @@ static void error_freeze(struct vfio_pci_device *vpci)
 	vfio_pci_resume(vpci);
 }
 
+/* Have the BARs an address, all of them together? A VF's are its PF's, and are lost with those. */
+static bool bars_are_set(struct pci_dev *vf_or_pf)
+{
+	struct pci_dev *pdev = pci_physfn(vf_or_pf);
+	u32 now, addresses = 0;
+	unsigned int i;
+
+	for (i = 0; i < VFIO_PCI_NR_BARS; i++) {
+		pci_read_config_dword(pdev, PCI_BASE_ADDRESS_0 + 4 * i, &now);
+		/* The upper half of a wide BAR has no type of its own. */
+		addresses |= pci_resource_flags(pdev, i) ? now & PCI_BASE_ADDRESS_MEM_MASK : now;
+	}
+	return addresses;
+}
+
+static void recovery_begin(struct vfio_pci_device *vpci)
+{
+	vpci->recovery_limit = jiffies + msecs_to_jiffies(RECOVERY_LIMIT_MS);
+	vpci->bars_tell = bars_are_set(vpci->pdev);
+	WRITE_ONCE(vpci->recovering, true);
+}
+
 /* An uncorrectable error: tell the user, who alone knows what it means. */
 static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct vfio_pci_device *vpci = pci_get_drvdata(pdev);
 	pci_ers_result_t result = PCI_ERS_RESULT_CAN_RECOVER;
 
-	vpci->recovering = state == pci_channel_io_frozen;
-	if (vpci->recovering) {
+	WRITE_ONCE(vpci->recovering, false);
+	if (state == pci_channel_io_frozen) {
+		recovery_begin(vpci);
 		error_freeze(vpci);
 		result = PCI_ERS_RESULT_NEED_RESET;
 	} else if (state == pci_channel_io_perm_failure) {
@@ -609,10 +638,17 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 	struct pci_saved_state *state;
 
 	/* A neighbour asked for this; nobody has reset us. */
-	if (!vpci->recovering)
+	if (!READ_ONCE(vpci->recovering))
 		return PCI_ERS_RESULT_RECOVERED;
-	if (!pci_device_is_present(pdev) || !error_quiesce(vpci))
+	if (!pci_device_is_present(pdev) || !error_quiesce(vpci)) {
+		WRITE_ONCE(vpci->recovering, false);
 		return PCI_ERS_RESULT_DISCONNECT;
+	}
+	/* Whoever opened us in the meantime has done it all. */
+	if (!vpci->recovering) {
+		vfio_pci_resume(vpci);
+		return PCI_ERS_RESULT_RECOVERED;
+	}
 	/*
 	 * Without a window, or memory, nothing was kept: then it is as it was before the first
 	 * open, and where nobody has it open, as the PCI core kept it.
@@ -622,8 +658,10 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
 	vfio_pci_intx_sync(vpci);
-	vfio_pci_resume(vpci);
+	/* The reset of the link is over, whether or not a neighbour lets this be a recovery. */
+	WRITE_ONCE(vpci->recovering, false);
 	trace_reset(vpci, VFIO_PCI_RESET_RECOVERY, 0);
+	vfio_pci_resume(vpci);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
@@ -657,26 +695,79 @@ void vfio_pci_errors_init(struct vfio_pci_device *vpci)
 	INIT_WORK(&vpci->thaw_work, error_thaw);
 }
 
+/* If the function answers, it gets the config space back that it had before the error. */
+static void errors_forget(struct vfio_pci_device *vpci)
+{
+	struct pci_dev *pdev = vpci->pdev;
+
+	lockdep_assert_held_write(&vpci->memory_lock);
+
+	if (vpci->frozen && vpci->error_state && pci_device_is_present(pdev)) {
+		pci_load_saved_state(pdev, vpci->error_state);
+		pci_restore_state(pdev);
+	}
+	WRITE_ONCE(vpci->recovering, false);
+	reset_thaw(vpci);
+}
+
+/* Is a reset of the link still to come? */
+static bool link_reset_awaited(const struct vfio_pci_device *vpci)
+{
+	return READ_ONCE(vpci->frozen) && READ_ONCE(vpci->recovering) &&
+	       time_before(jiffies, vpci->recovery_limit);
+}
+
+/* Nobody says when a recovery fails, for which it is enough that a neighbour has no driver. */
+static bool link_reset_seen(const struct vfio_pci_device *vpci)
+{
+	return vpci->bars_tell && !bars_are_set(vpci->pdev);
+}
+
 /**
- * vfio_pci_errors_end - end a recovery whose end nobody may have told us
+ * vfio_pci_errors_open - end a recovery whose end nobody may have told us, for a new user
  * @vpci: the device, awake; nobody uses it
  *
- * An error is not the next user's. If the function answers, it gets the config space back that it
- * had before the error.
+ * An error is not the next user's. But he gets at the function not before its link was reset. Here
+ * that is waited for, unless somebody waits for us whose lock the recovery needs.
+ *
+ * Context: process context; the lock of the device's set is held; takes memory_lock.
+ * Return: 0, or -EAGAIN if a reset of the link is still to come.
+ */
+int vfio_pci_errors_open(struct vfio_pci_device *vpci)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(RECOVERY_PATIENCE_MS);
+	struct vfio_device_set *set = vpci->vdev.set;
+	int ret = 0;
+
+	lockdep_assert_held(&set->lock);
+
+	while (link_reset_awaited(vpci) && !set_is_leaving(set) &&
+	       reset_again(vpci, -EAGAIN, deadline))
+		;
+	if (!READ_ONCE(vpci->frozen))
+		return 0;
+
+	cancel_work_sync(&vpci->thaw_work);
+	vfio_pci_quiesce(vpci);
+	if (link_reset_awaited(vpci) && !link_reset_seen(vpci))
+		ret = -EAGAIN;
+	else
+		errors_forget(vpci);
+	vfio_pci_resume(vpci);
+	return ret;
+}
+
+/**
+ * vfio_pci_errors_end - end a recovery, whatever became of it: the driver goes
+ * @vpci: the device, awake; nobody uses it
  *
  * Context: process context; takes memory_lock.
  */
 void vfio_pci_errors_end(struct vfio_pci_device *vpci)
 {
-	struct pci_dev *pdev = vpci->pdev;
-
 	cancel_work_sync(&vpci->thaw_work);
 	vfio_pci_quiesce(vpci);
-	if (vpci->frozen && vpci->error_state && pci_device_is_present(pdev)) {
-		pci_load_saved_state(pdev, vpci->error_state);
-		pci_restore_state(pdev);
-	}
-	reset_thaw(vpci);
+	errors_forget(vpci);
 	vfio_pci_resume(vpci);
 }
 
