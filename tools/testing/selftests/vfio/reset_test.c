@@ -539,6 +539,97 @@ TEST_F(pair, open_in_parallel)
 	}
 }
 
+/* Opens the first function, as often as it takes while the answer is EAGAIN. */
+static int open_first_again(struct client *first)
+{
+	double until = seconds_now() + PATIENCE_MS / 1000;
+
+	do {
+		first->device = group_get_device(first->group, first->func.bdf);
+	} while (first->device < 0 && errno == EAGAIN && seconds_now() < until);
+	return first->device < 0 ? -1 : 0;
+}
+
+static bool memory_answers(const struct client *c)
+{
+	return !config_command(c, PCI_COMMAND_MEMORY, 0) && bar_read32(c, 0, 0) != ~0U;
+}
+
+/* A fatal error that did not happen. */
+static bool fatal_error_or_skip(struct __test_metadata *_metadata, const struct client *c)
+{
+	int error;
+
+	EXPECT_OK(log_announce(" [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
+	error = ERRNO_OF(aer_inject(&c->func, PCI_ERR_UNC_MALF_TLP));
+	if (error)
+		SKIP(return false, "errors cannot be injected: %s", errno_name(error));
+	return true;
+}
+
+/* An open in the midst of a recovery waits, or fails with EAGAIN: the link is reset first. */
+TEST_F(pair, open_during_recovery)
+{
+	struct client *first = &self->first, *second = &self->second;
+	__s32 told = event_new();
+	char part[64], text[256];
+
+	if (!link_is_up(&first->func))
+		SKIP(return, "the port above does not say that its link is up");
+	ASSERT_OK(irq_events(second->device, ERR, 0, 1, &told));
+	fd_close(&first->device);
+	ASSERT_OK(trace_open());
+	ASSERT_OK(trace_listen(true));
+	if (!fatal_error_or_skip(_metadata, first))
+		return;
+	ASSERT_LT(0, event_wait(told, PATIENCE_MS));
+	ASSERT_OK(open_first_again(first));
+	snprintf(part, sizeof(part), "device=%s kind=recovery", first->func.bdf);
+	EXPECT_EQ(1, trace_get("reset", part, 0, text, sizeof(text)));
+	trace_close();
+	EXPECT_TRUE(memory_answers(first));
+	for (int tries = 0; tries < PATIENCE_MS / 20 && !memory_answers(second); tries++)
+		usleep(20000);
+	EXPECT_TRUE(memory_answers(second));
+}
+
+/*
+ * A recovery that stands still before the reset of the link, at a neighbour that is being unbound:
+ * until it goes on nobody opens the first function. It fails then, since the neighbour has no
+ * driver, and says so to nobody, but the function can be opened again.
+ */
+TEST_F(pair, open_before_recovery)
+{
+	struct client *first = &self->first, *second = &self->second;
+	__s32 told = event_new(), wanted = event_new();
+	bool injected;
+	pid_t unbind;
+
+	if (!link_is_up(&first->func))
+		SKIP(return, "the port above does not say that its link is up");
+	ASSERT_OK(irq_events(first->device, ERR, 0, 1, &told));
+	ASSERT_OK(irq_events(second->device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &wanted));
+	ASSERT_OK(revoke_after(&second->func, -1));
+	unbind = unbind_start(&second->func);
+	EXPECT_LT(0, event_wait(wanted, PATIENCE_MS));
+
+	injected = fatal_error_or_skip(_metadata, first);
+	if (injected) {
+		EXPECT_LT(0, event_wait(told, PATIENCE_MS));
+		fd_close(&first->device);
+		EXPECT_ERRNO(EAGAIN, group_get_device(first->group, first->func.bdf));
+	}
+	fd_close(&second->device);
+	EXPECT_EQ(0, child_end(unbind, PATIENCE_MS));
+	if (injected) {
+		EXPECT_OK(open_first_again(first));
+		EXPECT_TRUE(memory_answers(first));
+		EXPECT_OK(ioctl(first->device, VFIO_DEVICE_RESET));
+	}
+	client_close(first);
+	ASSERT_OK(pci_bind(&second->func, "vfio-pci"));
+}
+
 /* A function in a slot of its own can be reset with it; one on the root bus cannot: ENODEV. */
 TEST(slot_and_root_bus)
 {
