@@ -22,6 +22,7 @@
  *   mmap_lock			(the kernel's) of the user
  *   type1's late_lock		pages to count back later (spinlock; only tries for mmap_lock)
  *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region; only tries for memory_lock
+ *   vfs_lock			vfio-pci: which VFs a PF has; held over a reset of the PF
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)

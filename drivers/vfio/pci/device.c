@@ -603,7 +603,9 @@ static int device_init(struct vfio_device *device)
 	vpci->irq_index = VFIO_PCI_NUM_IRQS;
 	spin_lock_init(&vpci->intx.lock);
 	xa_init(&vpci->msi.vectors);
+	mutex_init(&vpci->sriov.vfs_lock);
 	INIT_LIST_HEAD(&vpci->sriov.node);
+	INIT_LIST_HEAD(&vpci->sriov.vfs);
 	return 0;
 }
 

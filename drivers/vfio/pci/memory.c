@@ -12,6 +12,9 @@
  * looks at the function, keeps the answer and unlocks. Users' next accesses fault and are served,
  * or not.
  *
+ * A reset of a PF stops its VFs as well: for one by the PF's user their windows are open, too. No
+ * VF comes or goes meanwhile: sriov.vfs_lock is held.
+ *
  * The kernel itself sometimes needs the memory while the user has decoding off: the MSI-X table and
  * the ROM. vfio_pci_decode_begin() and vfio_pci_decode_end() switch it on for a moment.
  */
@@ -148,21 +151,55 @@ bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms
 	return true;
 }
 
-/**
- * vfio_pci_quiesce_in_set - open the windows of several devices
- * @vpci: one of them
- *
- * Several memory_locks are held at a time by the holder of the lock of the set, or by the host for
- * a reset of its own. Both take them in the order of the PCI tree.
- *
- * Context: as vfio_pci_quiesce(); the lock of the device's set is held.
- */
-void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci)
+/* Whoever opens the windows of VFs has that of their PF open before. */
+static void quiesce_with_vfs(struct vfio_pci_device *vpci, struct mutex *nest)
 {
-	lockdep_assert_held(&vpci->vdev.set->lock);
+	struct vfio_pci_device *vf;
 
-	down_write_nest_lock(&vpci->memory_lock, &vpci->vdev.set->lock);
+	lockdep_assert_held(&vpci->sriov.vfs_lock);
+	lockdep_assert_held(nest);
+
+	down_write_nest_lock(&vpci->memory_lock, nest);
 	memory_zap(vpci);
+	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node) {
+		down_write_nest_lock(&vf->memory_lock, nest);
+		memory_zap(vf);
+	}
+}
+
+/**
+ * vfio_pci_quiesce_with_vfs - open the windows of a function and of its VFs
+ * @vpci: the device
+ *
+ * Context: as vfio_pci_quiesce(); takes vfs_lock and several memory_locks, which
+ * vfio_pci_resume_with_vfs() gives back.
+ */
+void vfio_pci_quiesce_with_vfs(struct vfio_pci_device *vpci)
+{
+	mutex_lock(&vpci->sriov.vfs_lock);
+	quiesce_with_vfs(vpci, &vpci->sriov.vfs_lock);
+}
+
+/**
+ * vfio_pci_quiesce_set - open the windows of all devices of a set, and of their VFs
+ * @set: the set
+ *
+ * Several memory_locks are held at a time by the holder of the lock of the set, by that of one
+ * vfs_lock, or by the host for a reset of its own. All take them in the order of the PCI tree.
+ *
+ * Context: as vfio_pci_quiesce(); the lock of the set is held. For each device
+ * vfio_pci_resume_with_vfs() ends it.
+ */
+void vfio_pci_quiesce_set(struct vfio_device_set *set)
+{
+	struct vfio_device *device;
+
+	lockdep_assert_held(&set->lock);
+
+	list_for_each_entry(device, &set->devices, set_node)
+		mutex_lock_nest_lock(&to_vfio_pci(device)->sriov.vfs_lock, &set->lock);
+	list_for_each_entry(device, &set->devices, set_node)
+		quiesce_with_vfs(to_vfio_pci(device), &set->lock);
 }
 
 /**
@@ -193,6 +230,24 @@ void vfio_pci_resume(struct vfio_pci_device *vpci)
 
 	vpci->memory_on = memory_decoded(vpci);
 	up_write(&vpci->memory_lock);
+}
+
+/**
+ * vfio_pci_resume_with_vfs - close the windows of a function and of its VFs
+ * @vpci: the device
+ *
+ * Context: process context; gives back their memory_locks and the vfs_lock.
+ */
+void vfio_pci_resume_with_vfs(struct vfio_pci_device *vpci)
+{
+	struct vfio_pci_device *vf;
+
+	lockdep_assert_held(&vpci->sriov.vfs_lock);
+
+	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node)
+		vfio_pci_resume(vf);
+	vfio_pci_resume(vpci);
+	mutex_unlock(&vpci->sriov.vfs_lock);
 }
 
 /**

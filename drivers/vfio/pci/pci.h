@@ -7,6 +7,7 @@
  *   vdev.set->lock	open, close, resets of several devices at once (the core's)
  *   irq_lock		which interrupts are set up
  *   config_lock	the config shadow: one access at a time
+ *   sriov.vfs_lock	which VFs a PF has; held over a reset of the PF by its user
  *   memory_lock	may the device's memory be touched? Readers touch BARs, the writer changes
  *			the answer. The fault handler takes it under mmap_lock, so never touch
  *			user memory under it
@@ -186,8 +187,9 @@ struct vfio_pci_msi {
 
 /**
  * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
- * @node: of a PF: in the list of PFs; of a VF: in @vfs of its PF; pfs_lock
- * @vfs: of a PF: its VFs that are ours; pfs_lock
+ * @node: of a PF: in the list of PFs, pfs_lock; of a VF: in @vfs of its PF, whose @vfs_lock
+ * @vfs_lock: of a PF: guards @vfs
+ * @vfs: of a PF: its VFs that are ours; @vfs_lock
  * @token: of a PF: whoever opens one of its VFs says it; of a VF: the last that let somebody in;
  *	pfs_lock
  * @nr_open: of a PF: how many of its VFs are open; pfs_lock
@@ -196,6 +198,7 @@ struct vfio_pci_msi {
  */
 struct vfio_pci_sriov {
 	struct list_head node;
+	struct mutex vfs_lock;	/* vfs; outside of memory_lock */
 	struct list_head vfs;
 	uuid_t token;
 	unsigned int nr_open;
@@ -353,9 +356,11 @@ bool vfio_pci_is_present(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
 void vfio_pci_zap(struct vfio_pci_device *vpci);
 bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms);
-void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce_with_vfs(struct vfio_pci_device *vpci);
+void vfio_pci_quiesce_set(struct vfio_device_set *set);
 void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);
+void vfio_pci_resume_with_vfs(struct vfio_pci_device *vpci);
 u16 vfio_pci_command_update(struct vfio_pci_device *vpci, u16 clear, u16 set);
 void vfio_pci_restore_bars(struct vfio_pci_device *vpci);
 u16 vfio_pci_decode_begin(struct vfio_pci_device *vpci);

@@ -110,16 +110,12 @@ static int reset_function_once(struct vfio_pci_device *vpci)
 {
 	int ret;
 
-	vfio_pci_quiesce(vpci);
-	if (!pci_device_is_present(vpci->pdev)) {
-		vfio_pci_resume(vpci);
-		return -ENODEV;
-	}
-	ret = reset_enter(vpci);
+	vfio_pci_quiesce_with_vfs(vpci);
+	ret = pci_device_is_present(vpci->pdev) ? reset_enter(vpci) : -ENODEV;
 	if (!ret)
 		ret = pci_try_reset_function(vpci->pdev);
 	reset_leave(vpci);
-	vfio_pci_resume(vpci);
+	vfio_pci_resume_with_vfs(vpci);
 	return ret;
 }
 
@@ -127,7 +123,8 @@ static int reset_function_once(struct vfio_pci_device *vpci)
  * vfio_pci_reset_function - reset the function
  * @vpci: the device, awake
  *
- * Context: process context; takes memory_lock. Sleeps as long as the function takes to come back.
+ * Context: process context; takes memory_lock, its VFs' too. Sleeps as long as the function takes
+ * to come back.
  * Return: 0; -EAGAIN if others would not let go of the device; -ENOTTY if it knows no reset;
  * -ENODEV if it is gone; or why the reset failed.
  */
@@ -284,9 +281,9 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 	struct vfio_device *device;
 	int ret = 0;
 
+	vfio_pci_quiesce_set(set);
 	/* A function that does not wake up is reset all the same. */
 	list_for_each_entry(device, &set->devices, set_node) {
-		vfio_pci_quiesce_in_set(to_vfio_pci(device));
 		if (reset_enter(to_vfio_pci(device)) == -EAGAIN)
 			ret = -EAGAIN;
 	}
@@ -296,7 +293,7 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 
 	list_for_each_entry(device, &set->devices, set_node) {
 		reset_leave(to_vfio_pci(device));
-		vfio_pci_resume(to_vfio_pci(device));
+		vfio_pci_resume_with_vfs(to_vfio_pci(device));
 	}
 	return ret;
 }
@@ -487,7 +484,8 @@ static void hot_reset_put_groups(struct file **groups, u32 count)
  * @owner: the device
  * @call: struct vfio_pci_hot_reset
  *
- * Context: process context; takes the lock of the device's set and the memory_lock of all in it.
+ * Context: process context; takes the lock of the device's set and the memory_lock of all in it
+ * and of their VFs.
  * Return: 0; -ENODEV if neither slot nor bus can be reset; -EINVAL for more groups than functions,
  * for none, for a file that is no group, and if a function is reached that is in none of the
  * groups; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.

@@ -21,7 +21,7 @@
 
 #define TOKEN_OPTION	"vf_token="
 
-/* Guards the lists of PFs and of their VFs, their tokens and the numbers of open VFs. A leaf. */
+/* Guards the list of PFs, their tokens and the numbers of open VFs. A leaf. */
 static DEFINE_MUTEX(pfs_lock);
 static LIST_HEAD(pfs);
 
@@ -43,7 +43,9 @@ static struct vfio_pci_device *pf_find(struct pci_dev *vf)
  * vfio_pci_sriov_probe - take a PF on, or find the PF of a VF
  * @vpci: the device, being bound
  *
- * Context: probe; takes pfs_lock.
+ * A VF that comes while its PF is being reset waits for the end of that.
+ *
+ * Context: probe; takes pfs_lock, then the PF's vfs_lock.
  */
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 {
@@ -52,35 +54,41 @@ void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 	    !device_link_add(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev, DL_FLAG_STATELESS))
 		pci_dbg(vpci->pdev, "not linked to its PF\n");
 
-	INIT_LIST_HEAD(&vpci->sriov.vfs);
 	mutex_lock(&pfs_lock);
 	if (vpci->pdev->is_virtfn) {
 		vpci->sriov.pf = pf_find(vpci->pdev);
-		if (vpci->sriov.pf)
-			list_add_tail(&vpci->sriov.node, &vpci->sriov.pf->sriov.vfs);
 	} else if (vpci->pdev->is_physfn) {
 		uuid_gen(&vpci->sriov.token);
 		list_add_tail(&vpci->sriov.node, &pfs);
 	}
 	mutex_unlock(&pfs_lock);
+
+	if (vpci->sriov.pf) {
+		mutex_lock(&vpci->sriov.pf->sriov.vfs_lock);
+		list_add_tail(&vpci->sriov.node, &vpci->sriov.pf->sriov.vfs);
+		mutex_unlock(&vpci->sriov.pf->sriov.vfs_lock);
+	}
 }
 
 /**
  * vfio_pci_sriov_remove - undo vfio_pci_sriov_probe(): let a PF go, without its VFs
  * @vpci: the device, being unbound
  *
- * Context: remove, or a probe that fails; takes pfs_lock. Waits for the users of the VFs, and those
- * of the PF have the same time.
+ * Context: remove, or a probe that fails; takes pfs_lock or the PF's vfs_lock. Waits for the users
+ * of the VFs, and those of the PF have the same time.
  */
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci)
 {
+	struct mutex *lock;	/* of the list that the device is in */
+
 	if (vpci->sriov.on)
 		vfio_device_want_back(&vpci->vdev);
 	vfio_pci_sriov_configure(vpci, 0);
 
-	mutex_lock(&pfs_lock);
+	lock = vpci->sriov.pf ? &vpci->sriov.pf->sriov.vfs_lock : &pfs_lock;
+	mutex_lock(lock);
 	list_del_init(&vpci->sriov.node);
-	mutex_unlock(&pfs_lock);
+	mutex_unlock(lock);
 	if (vpci->pdev->is_virtfn)
 		device_link_remove(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev);
 }
@@ -123,10 +131,10 @@ static void sriov_want_vfs(struct vfio_pci_device *pf)
 {
 	struct vfio_pci_device *vf;
 
-	mutex_lock(&pfs_lock);
+	mutex_lock(&pf->sriov.vfs_lock);
 	list_for_each_entry(vf, &pf->sriov.vfs, sriov.node)
 		vfio_device_want_back(&vf->vdev);
-	mutex_unlock(&pfs_lock);
+	mutex_unlock(&pf->sriov.vfs_lock);
 }
 
 /**
