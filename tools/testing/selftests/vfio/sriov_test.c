@@ -4,13 +4,16 @@
  * device is the PF of the test bed, an NVMe controller with two VFs.
  *
  * A function reset of a PF takes its VFs away for a moment; the kernel puts them back. QEMU 7.2
- * does not let it: the enable bit stays, the VFs are gone. So the PF is not reset here.
+ * does not let it: the enable bit stays, the VFs are gone. So the PF is not reset here: the kernel
+ * is told that it knows no way.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "lib/check.h"
@@ -459,6 +462,48 @@ TEST_F(sriov, sleeps_before_its_pf)
 	EXPECT_EQ(-1, access(path, F_OK));
 	ASSERT_OK(pci_bind(&self->vf[0], "vfio-pci"));
 	EXPECT_EQ(0, access(path, F_OK));
+}
+
+/* How many page faults it takes to read from there. */
+static long faults_of_read(const void *at)
+{
+	struct rusage before, after;
+
+	getrusage(RUSAGE_SELF, &before);
+	(void)*(const volatile __u32 *)at;
+	getrusage(RUSAGE_SELF, &after);
+	return after.ru_minflt - before.ru_minflt;
+}
+
+/*
+ * While a PF is reset its VFs do not answer: no page of theirs stays in a page table. They go before
+ * the kernel looks for a way to reset.
+ */
+TEST_F(sriov, pf_reset_takes_pages_of_vfs)
+{
+	struct client *pf = &self->pf_client;
+	void *bar[NR_VFS];
+	__u32 cap;
+
+	ASSERT_OK(open_pf(self, TOKEN_A));
+	for (int i = 0; i < NR_VFS; i++) {
+		ASSERT_OK(open_vf(self, i, TOKEN_A));
+		ASSERT_OK(config_command(&self->client[i], PCI_COMMAND_MEMORY, 0));
+		bar[i] = region_map(&self->client[i], 0, 0, PAGE);
+		ASSERT_NE(MAP_FAILED, bar[i]);
+		EXPECT_LT(0, faults_of_read(bar[i]));
+		EXPECT_EQ(0, faults_of_read(bar[i]));
+	}
+	cap = config_find_cap(pf, PCI_CAP_ID_EXP);
+	ASSERT_NE(0, cap);
+	if (!(config_read(pf, cap + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR))
+		SKIP(return, "the PF cannot be reset by a write");
+	EXPECT_OK(config_write(pf, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR));
+	for (int i = 0; i < NR_VFS; i++) {
+		EXPECT_LT(0, faults_of_read(bar[i]));
+		EXPECT_EQ(0, faults_of_read(bar[i]));
+		munmap(bar[i], PAGE);
+	}
 }
 
 static void *take_vfs_away(void *data)
