@@ -465,25 +465,24 @@ TEST_F(sriov, sleeps_before_its_pf)
 }
 
 /* How many page faults it takes to read from there. */
-static long faults_of_read(const void *at)
+static long faults_of_read(const __u32 *at)
 {
 	struct rusage before, after;
 
 	getrusage(RUSAGE_SELF, &before);
-	(void)*(const volatile __u32 *)at;
+	bar_look(at);
 	getrusage(RUSAGE_SELF, &after);
 	return after.ru_minflt - before.ru_minflt;
 }
 
 /*
- * While a PF is reset its VFs do not answer: no page of theirs stays in a page table. They go before
- * the kernel looks for a way to reset.
+ * While a PF is reset its VFs do not answer: no page of theirs stays in a page table. They go
+ * before the kernel looks for a way to reset.
  */
 TEST_F(sriov, pf_reset_takes_pages_of_vfs)
 {
 	struct client *pf = &self->pf_client;
-	void *bar[NR_VFS];
-	__u32 cap;
+	__u32 *bar[NR_VFS], cap;
 
 	ASSERT_OK(open_pf(self, TOKEN_A));
 	for (int i = 0; i < NR_VFS; i++) {
