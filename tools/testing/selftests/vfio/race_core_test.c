@@ -231,8 +231,8 @@ FIXTURE_SETUP(race)
 }
 
 /*
- * Whatever happened: nothing is mapped or charged, and everything works from the start. What a group
- * left behind while other threads used the memory management may be counted back a little later.
+ * Whatever happened: nothing is mapped or charged, and everything works from the start. What a
+ * group left behind while other threads used the memory management may be counted back later.
  */
 FIXTURE_TEARDOWN(race)
 {
