@@ -268,12 +268,17 @@ ssize_t vfio_pci_bar_clip(const struct vfio_pci_device *vpci, unsigned int bar, 
 /* Has the device's attention: memory_lock, given back by up_read(). */
 static int bar_enter(struct vfio_pci_device *vpci, const struct vfio_pci_bar *bar)
 {
-	/* Before the lock, which the recovery from an error needs, and for ports as well. */
+	bool answers;
+
+	/* Before the lock, which the recovery from an error needs. */
 	if (READ_ONCE(vpci->frozen))
 		return -EIO;
 	if (fatal_signal_pending(current) || down_read_killable(&vpci->memory_lock))
 		return -EINTR;
-	if (!bar->ports && !vfio_pci_memory_enabled(vpci)) {
+	/* Ports that are not decoded, or asleep, read ones and harm nobody. */
+	answers = bar->ports ? !READ_ONCE(vpci->frozen) && !vfio_pci_is_pulled(vpci) :
+			       vfio_pci_memory_enabled(vpci);
+	if (!answers) {
 		up_read(&vpci->memory_lock);
 		return vfio_pci_is_pulled(vpci) ? -ENODEV : -EIO;
 	}

@@ -171,7 +171,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (!ret)
 		return 0;
 
-	vfio_pci_sriov_remove(vpci);
+	vfio_pci_sriov_forget(vpci);
 	vfio_pci_power_remove(vpci);
 	set_leave(vpci);
 err_vga:
@@ -190,6 +190,7 @@ static void vfio_pci_remove(struct pci_dev *pdev)
 	WRITE_ONCE(vpci->leaving, true);
 	vfio_pci_sriov_remove(vpci);
 	vfio_unregister_group_dev(&vpci->vdev);
+	vfio_pci_sriov_forget(vpci);
 	set_leave(vpci);
 	vfio_pci_power_remove(vpci);
 	vfio_pci_errors_end(vpci);

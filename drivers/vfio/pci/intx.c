@@ -117,7 +117,7 @@ static irqreturn_t intx_handler(int irq, void *data)
 
 	spin_lock_irqsave(&intx->lock, flags);
 	if (intx->blocked && intx->use_command) {
-		again = intx_close_again(vpci);
+		again = !intx->held && intx_close_again(vpci);
 	} else if (intx->active && !intx->blocked) {
 		if (intx->use_command) {
 			ours = pci_check_and_mask_intx(vpci->pdev);

@@ -12,8 +12,9 @@
  * looks at the function, keeps the answer and unlocks. Users' next accesses fault and are served,
  * or not.
  *
- * A reset of a PF stops its VFs as well: for one by the PF's user their windows are open, too. No
- * VF comes or goes meanwhile: sriov.vfs_lock is held.
+ * A reset of a PF stops its VFs as well: for one of the PF alone, by its user, their windows are
+ * open, too. No VF comes or goes meanwhile: sriov.vfs_lock is held. (A hot reset is refused while
+ * there are VFs, but where these have another bus; the host's resets let VFs' users go on.)
  *
  * The kernel itself sometimes needs the memory while the user has decoding off: the MSI-X table and
  * the ROM. vfio_pci_decode_begin() and vfio_pci_decode_end() switch it on for a moment.
@@ -21,6 +22,7 @@
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/pm_runtime.h>
 
 #include "pci.h"
 
@@ -151,55 +153,46 @@ bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms
 	return true;
 }
 
-/* Whoever opens the windows of VFs has that of their PF open before. */
-static void quiesce_with_vfs(struct vfio_pci_device *vpci, struct mutex *nest)
+/**
+ * vfio_pci_quiesce_with_vfs - open the windows of a function and of its VFs
+ * @vpci: the device, awake
+ *
+ * The VFs are woken up: whoever keeps a memory_lock for long keeps the device awake.
+ *
+ * Context: as vfio_pci_quiesce(); takes vfs_lock and the memory_lock of all, the PF's first, which
+ * vfio_pci_resume_with_vfs() gives back.
+ */
+void vfio_pci_quiesce_with_vfs(struct vfio_pci_device *vpci)
 {
+	struct mutex *vfs_lock = &vpci->sriov.vfs_lock;
 	struct vfio_pci_device *vf;
 
-	lockdep_assert_held(&vpci->sriov.vfs_lock);
-	lockdep_assert_held(nest);
-
-	down_write_nest_lock(&vpci->memory_lock, nest);
+	mutex_lock(vfs_lock);
+	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node)
+		pm_runtime_get_sync(&vf->pdev->dev);
+	down_write_nest_lock(&vpci->memory_lock, vfs_lock);
 	memory_zap(vpci);
 	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node) {
-		down_write_nest_lock(&vf->memory_lock, nest);
+		down_write_nest_lock(&vf->memory_lock, vfs_lock);
 		memory_zap(vf);
 	}
 }
 
 /**
- * vfio_pci_quiesce_with_vfs - open the windows of a function and of its VFs
- * @vpci: the device
- *
- * Context: as vfio_pci_quiesce(); takes vfs_lock and several memory_locks, which
- * vfio_pci_resume_with_vfs() gives back.
- */
-void vfio_pci_quiesce_with_vfs(struct vfio_pci_device *vpci)
-{
-	mutex_lock(&vpci->sriov.vfs_lock);
-	quiesce_with_vfs(vpci, &vpci->sriov.vfs_lock);
-}
-
-/**
- * vfio_pci_quiesce_set - open the windows of all devices of a set, and of their VFs
- * @set: the set
+ * vfio_pci_quiesce_in_set - open the windows of several devices
+ * @vpci: one of them
  *
  * Several memory_locks are held at a time by the holder of the lock of the set, by that of one
  * vfs_lock, or by the host for a reset of its own. All take them in the order of the PCI tree.
  *
- * Context: as vfio_pci_quiesce(); the lock of the set is held. For each device
- * vfio_pci_resume_with_vfs() ends it.
+ * Context: as vfio_pci_quiesce(); the lock of the device's set is held.
  */
-void vfio_pci_quiesce_set(struct vfio_device_set *set)
+void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci)
 {
-	struct vfio_device *device;
+	lockdep_assert_held(&vpci->vdev.set->lock);
 
-	lockdep_assert_held(&set->lock);
-
-	list_for_each_entry(device, &set->devices, set_node)
-		mutex_lock_nest_lock(&to_vfio_pci(device)->sriov.vfs_lock, &set->lock);
-	list_for_each_entry(device, &set->devices, set_node)
-		quiesce_with_vfs(to_vfio_pci(device), &set->lock);
+	down_write_nest_lock(&vpci->memory_lock, &vpci->vdev.set->lock);
+	memory_zap(vpci);
 }
 
 /**
@@ -244,8 +237,10 @@ void vfio_pci_resume_with_vfs(struct vfio_pci_device *vpci)
 
 	lockdep_assert_held(&vpci->sriov.vfs_lock);
 
-	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node)
+	list_for_each_entry(vf, &vpci->sriov.vfs, sriov.node) {
 		vfio_pci_resume(vf);
+		pm_runtime_put(&vf->pdev->dev);
+	}
 	vfio_pci_resume(vpci);
 	mutex_unlock(&vpci->sriov.vfs_lock);
 }

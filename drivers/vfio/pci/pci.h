@@ -357,7 +357,7 @@ void vfio_pci_quiesce(struct vfio_pci_device *vpci);
 void vfio_pci_zap(struct vfio_pci_device *vpci);
 bool vfio_pci_quiesce_try(struct vfio_pci_device *vpci, unsigned int patience_ms);
 void vfio_pci_quiesce_with_vfs(struct vfio_pci_device *vpci);
-void vfio_pci_quiesce_set(struct vfio_device_set *set);
+void vfio_pci_quiesce_in_set(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce_for_host(struct vfio_pci_device *vpci);
 void vfio_pci_resume(struct vfio_pci_device *vpci);
 void vfio_pci_resume_with_vfs(struct vfio_pci_device *vpci);
@@ -407,6 +407,7 @@ extern const struct dev_pm_ops vfio_pci_pm_ops;
 /* sriov.c */
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci);
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_forget(struct vfio_pci_device *vpci);
 int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs);
 int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options);
 int vfio_pci_sriov_open(struct vfio_pci_device *vpci);

@@ -281,9 +281,9 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 	struct vfio_device *device;
 	int ret = 0;
 
-	vfio_pci_quiesce_set(set);
 	/* A function that does not wake up is reset all the same. */
 	list_for_each_entry(device, &set->devices, set_node) {
+		vfio_pci_quiesce_in_set(to_vfio_pci(device));
 		if (reset_enter(to_vfio_pci(device)) == -EAGAIN)
 			ret = -EAGAIN;
 	}
@@ -293,7 +293,7 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 
 	list_for_each_entry(device, &set->devices, set_node) {
 		reset_leave(to_vfio_pci(device));
-		vfio_pci_resume_with_vfs(to_vfio_pci(device));
+		vfio_pci_resume(to_vfio_pci(device));
 	}
 	return ret;
 }
@@ -484,8 +484,7 @@ static void hot_reset_put_groups(struct file **groups, u32 count)
  * @owner: the device
  * @call: struct vfio_pci_hot_reset
  *
- * Context: process context; takes the lock of the device's set and the memory_lock of all in it
- * and of their VFs.
+ * Context: process context; takes the lock of the device's set and the memory_lock of all in it.
  * Return: 0; -ENODEV if neither slot nor bus can be reset; -EINVAL for more groups than functions,
  * for none, for a file that is no group, and if a function is reached that is in none of the
  * groups; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
@@ -566,16 +565,23 @@ static bool error_quiesce(struct vfio_pci_device *vpci)
  */
 static void error_freeze(struct vfio_pci_device *vpci)
 {
+	bool already = READ_ONCE(vpci->frozen);
 	struct pci_dev *pdev = vpci->pdev;
 
-	if (READ_ONCE(vpci->frozen))
-		return;
 	/* Who comes from now on sees it and leaves the lock to us. */
-	WRITE_ONCE(vpci->frozen, true);
+	if (!already)
+		WRITE_ONCE(vpci->frozen, true);
 	if (!error_quiesce(vpci)) {
+		WRITE_ONCE(vpci->frozen, true);
 		vfio_pci_zap(vpci);
 		return;
 	}
+	/* All is kept since the error before, unless whoever had the lock has just ended that. */
+	if (already && vpci->frozen) {
+		vfio_pci_resume(vpci);
+		return;
+	}
+	WRITE_ONCE(vpci->frozen, true);
 	vfio_pci_intx_hold(vpci);
 	if (pci_device_is_present(pdev))
 		pci_save_state(pdev);
@@ -693,19 +699,25 @@ void vfio_pci_errors_init(struct vfio_pci_device *vpci)
 	INIT_WORK(&vpci->thaw_work, error_thaw);
 }
 
-/* If the function answers, it gets the config space back that it had before the error. */
-static void errors_forget(struct vfio_pci_device *vpci)
+/*
+ * If the function answers, it gets the config space back that it had before the error. False if the
+ * next error came meanwhile, and with it the next reset of the link.
+ */
+static bool errors_forget(struct vfio_pci_device *vpci)
 {
 	struct pci_dev *pdev = vpci->pdev;
 
 	lockdep_assert_held_write(&vpci->memory_lock);
 
+	WRITE_ONCE(vpci->recovering, false);
 	if (vpci->frozen && vpci->error_state && pci_device_is_present(pdev)) {
 		pci_load_saved_state(pdev, vpci->error_state);
 		pci_restore_state(pdev);
 	}
-	WRITE_ONCE(vpci->recovering, false);
+	if (READ_ONCE(vpci->recovering))
+		return false;
 	reset_thaw(vpci);
+	return true;
 }
 
 /* Is a reset of the link still to come? */
@@ -747,10 +759,8 @@ int vfio_pci_errors_open(struct vfio_pci_device *vpci)
 
 	cancel_work_sync(&vpci->thaw_work);
 	vfio_pci_quiesce(vpci);
-	if (link_reset_awaited(vpci) && !link_reset_seen(vpci))
+	if ((link_reset_awaited(vpci) && !link_reset_seen(vpci)) || !errors_forget(vpci))
 		ret = -EAGAIN;
-	else
-		errors_forget(vpci);
 	vfio_pci_resume(vpci);
 	return ret;
 }

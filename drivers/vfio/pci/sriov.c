@@ -71,19 +71,28 @@ void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 }
 
 /**
- * vfio_pci_sriov_remove - undo vfio_pci_sriov_probe(): let a PF go, without its VFs
+ * vfio_pci_sriov_remove - take the VFs of a PF away, which goes
  * @vpci: the device, being unbound
  *
- * Context: remove, or a probe that fails; takes pfs_lock or the PF's vfs_lock. Waits for the users
- * of the VFs, and those of the PF have the same time.
+ * Context: remove. Waits for the users of the VFs, and those of the PF have the same time.
  */
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci)
 {
-	struct mutex *lock;	/* of the list that the device is in */
-
 	if (vpci->sriov.on)
 		vfio_device_want_back(&vpci->vdev);
 	vfio_pci_sriov_configure(vpci, 0);
+}
+
+/**
+ * vfio_pci_sriov_forget - take a PF off the list, or a VF off that of its PF
+ * @vpci: the device, which has no users any more; without VFs
+ *
+ * Context: remove, or a probe that fails; takes pfs_lock or the PF's vfs_lock: a VF waits for the
+ * end of a reset of its PF.
+ */
+void vfio_pci_sriov_forget(struct vfio_pci_device *vpci)
+{
+	struct mutex *lock;	/* of the list that the device is in */
 
 	lock = vpci->sriov.pf ? &vpci->sriov.pf->sriov.vfs_lock : &pfs_lock;
 	mutex_lock(lock);
