@@ -38,9 +38,8 @@
  * vfio-pci's aliases_lock, late_lock and vga_lock (the latter two spinlocks).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
- * under it when it recovers from an error: there memory_lock is only tried for. (A device that
- * sleeps is woken there before, which waits for memory_lock: a debt, though whoever has the lock
- * then keeps the device awake.)
+ * under it when it recovers from an error, also to wake a device up: there memory_lock is only
+ * tried for. Whoever has that lock for long keeps the device awake.
  *
  * Recovery from an error, again, waits under pci_bus_sem for the device_lock of each device: while
  * VFs are taken from their users under that of their PF, an error above the PF is one deadlock that

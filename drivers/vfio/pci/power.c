@@ -28,6 +28,8 @@
 
 #include "pci.h"
 
+#define WAKE_PATIENCE_MS	1000
+
 /* D3, hot or cold, or a state that nobody knows. */
 static bool is_deep(pci_power_t state)
 {
@@ -313,12 +315,13 @@ static int __maybe_unused power_suspend(struct device *dev)
 	return 0;
 }
 
-static int __maybe_unused power_resume(struct device *dev)
+/* Inside the window, which is closed here. */
+static void get_up(struct vfio_pci_device *vpci)
 {
-	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 	struct eventfd_ctx *wakeup;
 
-	vfio_pci_quiesce(vpci);
+	lockdep_assert_held_write(&vpci->memory_lock);
+
 	vpci->asleep = false;
 	if (vpci->mastered)
 		vfio_pci_command_update(vpci, 0, PCI_COMMAND_MASTER);
@@ -336,6 +339,19 @@ static int __maybe_unused power_resume(struct device *dev)
 		eventfd_signal(wakeup);
 		eventfd_ctx_put(wakeup);
 	}
+}
+
+/*
+ * Recovery from an error wakes devices under pci_bus_sem, which the PCI core takes inside of our
+ * window: so it is only tried for. Whoever has it open for long keeps the device awake.
+ */
+static int __maybe_unused power_resume(struct device *dev)
+{
+	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
+
+	if (!vfio_pci_quiesce_try(vpci, WAKE_PATIENCE_MS))
+		return -EAGAIN;
+	get_up(vpci);
 	return 0;
 }
 
@@ -369,7 +385,8 @@ static int __maybe_unused power_resume_machine(struct device *dev)
 {
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
-	power_resume(dev);
+	vfio_pci_quiesce(vpci);
+	get_up(vpci);
 	if (vpci->config.shadow)
 		dev_info(dev, "has slept with the machine while in use\n");
 	return 0;
