@@ -13,7 +13,7 @@
 
 #include "lib/check.h"
 
-#define SIZE		(8 * MIB)	/* with pin_threads, enough for helpers */
+#define SIZE		(4 * MIB)
 #define IOVA		(32 * MIB)
 #define RESULT		(16 * MIB)
 #define MIDDLE		(2 * MIB + 5 * PAGE + 512)
