@@ -386,6 +386,8 @@ static int __maybe_unused power_resume_machine(struct device *dev)
 	struct vfio_pci_device *vpci = dev_get_drvdata(dev);
 
 	vfio_pci_quiesce(vpci);
+	/* The PCI core has brought the function back, as after a reset of its link. */
+	WRITE_ONCE(vpci->recovering, false);
 	get_up(vpci);
 	if (vpci->config.shadow)
 		dev_info(dev, "has slept with the machine while in use\n");
