@@ -87,8 +87,7 @@ static bool memory_decoded(struct vfio_pci_device *vpci)
 	struct pci_dev *pdev = vpci->pdev;
 	u16 command;
 
-	if (vpci->asleep || vpci->frozen || pdev->current_state != PCI_D0 ||
-	    vfio_pci_is_pulled(vpci))
+	if (!vfio_pci_ports_enabled(vpci))
 		return false;
 	if (config->virt && config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY)
 		return config->shadow[PCI_COMMAND] & PCI_COMMAND_MEMORY;

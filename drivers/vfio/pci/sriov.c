@@ -49,6 +49,8 @@ static struct vfio_pci_device *pf_find(struct pci_dev *vf)
  */
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 {
+	struct vfio_pci_device *pf;
+
 	/* The PF brings its VFs' registers back: it wakes up first, and sleeps last. */
 	if (vpci->pdev->is_virtfn &&
 	    !device_link_add(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev, DL_FLAG_STATELESS))
@@ -63,10 +65,11 @@ void vfio_pci_sriov_probe(struct vfio_pci_device *vpci)
 	}
 	mutex_unlock(&pfs_lock);
 
-	if (vpci->sriov.pf) {
-		mutex_lock(&vpci->sriov.pf->sriov.vfs_lock);
-		list_add_tail(&vpci->sriov.node, &vpci->sriov.pf->sriov.vfs);
-		mutex_unlock(&vpci->sriov.pf->sriov.vfs_lock);
+	pf = vpci->sriov.pf;
+	if (pf) {
+		mutex_lock(&pf->sriov.vfs_lock);
+		list_add_tail(&vpci->sriov.node, &pf->sriov.vfs);
+		mutex_unlock(&pf->sriov.vfs_lock);
 	}
 }
 

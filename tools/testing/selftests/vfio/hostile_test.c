@@ -465,9 +465,10 @@ static int open_in_group(struct client *c, const struct pci_func *func,
 	return c->device < 0 ? -1 : client_read_regions(c);
 }
 
-static bool is_twin(int target)
+/* Does a function share the group of the one before it? */
+static bool is_twin(int target, const struct pci_func *func)
 {
-	return target && shared.client[target].func.group == shared.client[target - 1].func.group;
+	return target && func->group == shared.client[target - 1].func.group;
 }
 
 static int open_target(int target)
@@ -477,7 +478,7 @@ static int open_target(int target)
 
 	if (pci_find(targets[target].kind, targets[target].nth, &func))
 		return -1;
-	if (target && func.group == c[-1].func.group)
+	if (is_twin(target, &func))
 		return open_in_group(c, &func, c - 1);
 	return client_open_func(c, &func, targets[target].options, VFIO_TYPE1v2_IOMMU);
 }
@@ -560,7 +561,7 @@ static int give_back(int target)
 
 	if (pci_bind(&c->func, "vfio-pci"))
 		return -1;
-	if (is_twin(target))
+	if (is_twin(target, &c->func))
 		return give_back_twin(c);
 	/* The group is another now. */
 	if (pci_find(targets[target].kind, targets[target].nth, &c->func) ||

@@ -270,7 +270,6 @@ TEST_F(machine_sleep, frozen)
 {
 	struct client *card = &self->card;
 	__u32 value;
-	int error;
 
 	if (!join_or_skip(_metadata, card, &self->edu, E1000E, 0))
 		return;
@@ -280,9 +279,8 @@ TEST_F(machine_sleep, frozen)
 	ASSERT_OK(irq_events(card->device, ERR, 0, 1, &self->other));
 	ASSERT_OK(irq_events(card->device, INTX, 0, 1, &self->event));
 	ASSERT_OK(log_announce("vfio-pci [0-9a-f:.]+: +(AER: |PCIe Bus Error|device |\\[)"));
-	error = ERRNO_OF(aer_inject(&card->func, PCI_ERR_UNC_MALF_TLP));
-	if (error)
-		SKIP(return, "errors cannot be injected: %s", errno_name(error));
+	if (!fatal_error_or_skip(_metadata, &card->func))
+		return;
 	ASSERT_LT(0, event_wait(self->other, PATIENCE_MS));
 	EXPECT_ERRNO(EIO, region_read(card, 0, 0, &value, 4));
 	for (int round = 0; round < 2; round++) {

@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "lib/check.h"
@@ -464,17 +463,6 @@ TEST_F(sriov, sleeps_before_its_pf)
 	EXPECT_EQ(0, access(path, F_OK));
 }
 
-/* How many page faults it takes to read from there. */
-static long faults_of_read(const __u32 *at)
-{
-	struct rusage before, after;
-
-	getrusage(RUSAGE_SELF, &before);
-	bar_look(at);
-	getrusage(RUSAGE_SELF, &after);
-	return after.ru_minflt - before.ru_minflt;
-}
-
 /*
  * While a PF is reset its VFs do not answer: no page of theirs stays in a page table. They go
  * before the kernel looks for a way to reset.
@@ -482,7 +470,8 @@ static long faults_of_read(const __u32 *at)
 TEST_F(sriov, pf_reset_takes_pages_of_vfs)
 {
 	struct client *pf = &self->pf_client;
-	__u32 *bar[NR_VFS], cap;
+	void *bar[NR_VFS];
+	__u32 cap;
 
 	ASSERT_OK(open_pf(self, TOKEN_A));
 	for (int i = 0; i < NR_VFS; i++) {
@@ -490,8 +479,8 @@ TEST_F(sriov, pf_reset_takes_pages_of_vfs)
 		ASSERT_OK(config_command(&self->client[i], PCI_COMMAND_MEMORY, 0));
 		bar[i] = region_map(&self->client[i], 0, 0, PAGE);
 		ASSERT_NE(MAP_FAILED, bar[i]);
-		EXPECT_LT(0, faults_of_read(bar[i]));
-		EXPECT_EQ(0, faults_of_read(bar[i]));
+		EXPECT_LT(0, faults_of_looks(bar[i], PAGE));
+		EXPECT_EQ(0, faults_of_looks(bar[i], PAGE));
 	}
 	cap = config_find_cap(pf, PCI_CAP_ID_EXP);
 	ASSERT_NE(0, cap);
@@ -499,8 +488,8 @@ TEST_F(sriov, pf_reset_takes_pages_of_vfs)
 		SKIP(return, "the PF cannot be reset by a write");
 	EXPECT_OK(config_write(pf, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR));
 	for (int i = 0; i < NR_VFS; i++) {
-		EXPECT_LT(0, faults_of_read(bar[i]));
-		EXPECT_EQ(0, faults_of_read(bar[i]));
+		EXPECT_LT(0, faults_of_looks(bar[i], PAGE));
+		EXPECT_EQ(0, faults_of_looks(bar[i], PAGE));
 		munmap(bar[i], PAGE);
 	}
 }

@@ -7,6 +7,7 @@
 #define SELFTEST_VFIO_CHECK_H
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,17 @@ static inline bool join_or_skip(struct __test_metadata *_metadata, struct client
 				const struct client *first, enum test_device kind, int nth)
 {
 	return client_is_open(_metadata, client_join(c, first, kind, nth), kind, nth);
+}
+
+/* True if the function has had a fatal error, that did not happen; else the test is skipped. */
+static inline bool fatal_error_or_skip(struct __test_metadata *_metadata,
+				       const struct pci_func *func)
+{
+	int error = ERRNO_OF(aer_inject(func, PCI_ERR_UNC_MALF_TLP));
+
+	if (error)
+		SKIP(return false, "errors cannot be injected: %s", errno_name(error));
+	return true;
 }
 
 /* True if it is plugged in; else the test is skipped, for want of what it needs, or failed. */

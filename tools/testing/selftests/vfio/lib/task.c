@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "vfio.h"
@@ -53,4 +54,16 @@ long task_faults(pid_t pid, pid_t tid)
 		   &major) != 2)
 		return -1;
 	return minor + major;
+}
+
+/* How many page faults it takes to look at each page of a mapping. */
+long faults_of_looks(const void *mapping, size_t size)
+{
+	struct rusage before, after;
+
+	getrusage(RUSAGE_SELF, &before);
+	for (size_t at = 0; at < size; at += PAGE)
+		bar_look(mapping + at);
+	getrusage(RUSAGE_SELF, &after);
+	return after.ru_minflt - before.ru_minflt;
 }

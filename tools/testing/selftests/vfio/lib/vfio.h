@@ -243,6 +243,7 @@ int become_nobody(__u64 limit, __u64 most);
 char task_state(pid_t pid, pid_t tid);
 bool sleeps_in(pid_t pid, pid_t tid, long call);
 long task_faults(pid_t pid, pid_t tid);
+long faults_of_looks(const void *mapping, size_t size);
 
 /* error.c */
 const char *errno_name(int error);
