@@ -29,20 +29,6 @@
 #define QUIESCE_PAUSE_US	1000
 
 /**
- * vfio_pci_memory_enabled - do the function's memory BARs answer?
- * @vpci: the device
- *
- * Context: memory_lock held; the answer holds as long as the lock is.
- * Return: whether they do.
- */
-bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci)
-{
-	lockdep_assert_held(&vpci->memory_lock);
-
-	return vpci->memory_on && !READ_ONCE(vpci->frozen);
-}
-
-/**
  * vfio_pci_ports_enabled - may the function's I/O ports be touched?
  * @vpci: the device
  *

@@ -46,7 +46,8 @@ static int alias_set_entry(pte_t *pte, unsigned long address, void *data)
 	return 0;
 }
 
-static vm_fault_t alias_insert(struct vm_fault *vmf, unsigned long pfn)
+/* Not inline: what it has on the stack would make every fault dearer. */
+static noinline vm_fault_t alias_insert(struct vm_fault *vmf, unsigned long pfn)
 {
 	struct alias_entry entry = { .vma = vmf->vma, .pfn = pfn };
 	int ret;
@@ -60,6 +61,13 @@ static vm_fault_t alias_insert(struct vm_fault *vmf, unsigned long pfn)
 static unsigned long bar_index(const struct vm_area_struct *vma)
 {
 	return vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
+}
+
+/* The alias that is mapped; NULL for a BAR, which most are, and need not be searched for. */
+static const struct vfio_pci_alias *mapped_alias(const struct vfio_pci_device *vpci,
+						 const struct vm_area_struct *vma)
+{
+	return bar_index(vma) < VFIO_PCI_NR_BARS ? NULL : vfio_pci_alias_at(vpci, bar_index(vma));
 }
 
 /**
@@ -77,7 +85,7 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long address = ALIGN_DOWN(vmf->address, size);
-	const struct vfio_pci_alias *alias = vfio_pci_alias_at(vpci, bar_index(vma));
+	const struct vfio_pci_alias *alias = mapped_alias(vpci, vma);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	unsigned long pfn;
 
@@ -116,7 +124,7 @@ vm_fault_t vfio_pci_bar_fault(struct vfio_pci_device *vpci, struct vm_fault *vmf
  */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpci, struct vm_area_struct *vma)
 {
-	const struct vfio_pci_alias *alias = vfio_pci_alias_at(vpci, bar_index(vma));
+	const struct vfio_pci_alias *alias = mapped_alias(vpci, vma);
 	unsigned long index = alias ? alias->bar : bar_index(vma);
 	unsigned long first = vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
 	struct vfio_pci_bar *bar;

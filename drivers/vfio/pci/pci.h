@@ -350,7 +350,22 @@ void vfio_pci_trigger_set(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu
 bool vfio_pci_trigger_fire(struct vfio_pci_device *vpci, struct eventfd_ctx __rcu **trigger);
 
 /* memory.c: is decoding on? and the window in which nobody touches the device's memory */
-bool vfio_pci_memory_enabled(struct vfio_pci_device *vpci);
+/**
+ * vfio_pci_memory_enabled - do the function's memory BARs answer?
+ * @vpci: the device
+ *
+ * Asked by every access to a BAR: here, so that it is no call.
+ *
+ * Context: memory_lock held; the answer holds as long as the lock is.
+ * Return: whether they do.
+ */
+static inline bool vfio_pci_memory_enabled(const struct vfio_pci_device *vpci)
+{
+	lockdep_assert_held(&vpci->memory_lock);
+
+	return vpci->memory_on && !READ_ONCE(vpci->frozen);
+}
+
 bool vfio_pci_ports_enabled(struct vfio_pci_device *vpci);
 bool vfio_pci_is_present(struct vfio_pci_device *vpci);
 void vfio_pci_quiesce(struct vfio_pci_device *vpci);
