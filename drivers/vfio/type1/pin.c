@@ -63,7 +63,9 @@ int pinner_init(struct pinner *pinner, unsigned long vaddr, unsigned long pages,
 	if (vfio_should_fail())
 		return -ENOMEM;
 	pinner->room = min(pages, PIN_CHUNK);
-	pinner->pages = kmalloc_array(pinner->room, sizeof(*pinner->pages), GFP_KERNEL);
+	pinner->pages = pinner->few;
+	if (pinner->room > ARRAY_SIZE(pinner->few))
+		pinner->pages = kmalloc_array(pinner->room, sizeof(*pinner->pages), GFP_KERNEL);
 	return pinner->pages ? 0 : -ENOMEM;
 }
 
@@ -78,7 +80,8 @@ void pinner_exit(struct pinner *pinner)
 	if (pinner->kind != PIN_LENT)
 		unpin_user_pages(pinner->pages + (pinner->taken >> pinner->order),
 				 (pinner->nr - pinner->taken) >> pinner->order);
-	kfree(pinner->pages);
+	if (pinner->pages != pinner->few)
+		kfree(pinner->pages);
 }
 
 /*

@@ -274,7 +274,8 @@ void mappings_changed(struct type1_iommu *iommu)
 	lockdep_assert_held(&iommu->lock);
 
 	WRITE_ONCE(iommu->changes, iommu->changes + 1);
-	wake_up_all(&iommu->changed);
+	if (wq_has_sleeper(&iommu->changed))
+		wake_up_all(&iommu->changed);
 }
 
 /* Does anybody work on a mapping of a range that is as old as @serial? */

@@ -130,6 +130,9 @@ static inline bool run_is_memory(const struct pin_run *run)
 /* A length that fits into a scatterlist entry. */
 #define RUN_PAGES_MAX	((1UL << 31) >> PAGE_SHIFT)
 
+/* Pages of a mapping that is made while a guest runs, as its IOMMU asks: seldom more. */
+#define PINNER_FEW	8
+
 /**
  * struct pinner - a walk over user memory that pins it, a chunk at a time
  * @mm: whose memory; current's
@@ -139,6 +142,7 @@ static inline bool run_is_memory(const struct pin_run *run)
  * @charged: pages that were charged for what is not in a chunk yet
  * @write: devices will write
  * @ordinary: below this address no memory of hugetlbfs is expected; only a hint
+ * @few: @pages of a small mapping, which needs no memory for them
  * @pages: what is pinned of a chunk of memory
  * @room: entries of @pages
  * @kind: what the chunk is
@@ -155,6 +159,7 @@ struct pinner {
 	unsigned long charged;
 	bool write;
 	unsigned long ordinary;
+	struct page *few[PINNER_FEW];
 	struct page **pages;
 	unsigned int room;
 	enum pin_kind kind;
