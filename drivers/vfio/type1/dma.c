@@ -474,15 +474,10 @@ static int mapping_log(struct type1_mapping *mapping, struct pinner *pinner)
 	return 0;
 }
 
-/*
- * Map what the log has. While it grows, full batches only, and never the last run, which may become
- * longer.
- */
-static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *mapping,
-			    struct type1_walk *walk, bool complete)
+/* Map the next batch of the first @runs runs of the log. */
+static int mapping_map_batch(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			     struct type1_walk *walk, unsigned long runs)
 {
-	unsigned long runs = complete ? mapping->log.nr : mapping->log.nr - 1;
-	unsigned long least = complete ? 1 : WALK_BATCH;
 	int ret;
 
 	lockdep_assert_held(&iommu->domains_lock);
@@ -491,19 +486,44 @@ static int mapping_map_runs(struct type1_iommu *iommu, struct type1_mapping *map
 		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
 		return -EINVAL;
 	}
-	while (runs - walk->passed >= least && walk_next(walk, runs)) {
-		ret = domains_map(iommu, walk, mapping->prot);
-		if (ret) {
-			vfio_reason_note(iommu->reason, "the IOMMU failed to map at IOVA %#llx",
-					 walk->iova);
-			return ret;
-		}
-		if (!walk->nr)
-			mapping->lent_runs++;
-		mapping->mapped += walk->size;
-		mapping->mapped_runs = walk->passed;
+	walk_next(walk, runs);
+	ret = domains_map(iommu, walk, mapping->prot);
+	if (ret) {
+		vfio_reason_note(iommu->reason, "the IOMMU failed to map at IOVA %#llx",
+				 walk->iova);
+		return ret;
 	}
+	if (!walk->nr)
+		mapping->lent_runs++;
+	mapping->mapped += walk->size;
+	mapping->mapped_runs = walk->passed;
 	return 0;
+}
+
+/* Bytes in the log that are in no batch yet. */
+static u64 mapping_waiting(const struct type1_mapping *mapping, const struct type1_walk *walk)
+{
+	return mapping->start + (mapping->log.pages << PAGE_SHIFT) - (walk->iova + walk->size);
+}
+
+/*
+ * Map what the log has, but for @rest runs at most, or two full batches: while it grows, the last run
+ * may become longer, and small batches cost more. Others get at the domains between batches.
+ */
+static int mapping_map_log(struct type1_iommu *iommu, struct type1_mapping *mapping,
+			   struct type1_walk *walk, unsigned long rest)
+{
+	unsigned long runs = mapping->log.nr - !!rest;
+	int ret = 0;
+
+	while (!ret && (mapping->log.nr - walk->passed > rest ||
+			mapping_waiting(mapping, walk) >= 2 * WALK_BYTES)) {
+		if (fatal_signal_pending(current) || down_read_killable(&iommu->domains_lock))
+			return -EINTR;
+		ret = mapping_map_batch(iommu, mapping, walk, runs);
+		up_read(&iommu->domains_lock);
+	}
+	return ret;
 }
 
 /*
@@ -556,12 +576,7 @@ static int mapping_add_memory(struct type1_iommu *iommu, struct type1_mapping *m
 	ret = mapping_log(mapping, pinner);
 	if (ret)
 		return ret;
-
-	if (down_read_killable(&iommu->domains_lock))
-		return -EINTR;
-	ret = mapping_map_runs(iommu, mapping, walk, !pinner->left);
-	up_read(&iommu->domains_lock);
-	return ret;
+	return mapping_map_log(iommu, mapping, walk, pinner->left ? WALK_BATCH : 0);
 }
 
 /* Who withdraws other memory need not walk all that a user has mapped. */
@@ -581,16 +596,20 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 			    struct type1_walk *walk, struct pinner *pinner,
 			    long withdrawals)
 {
-	int ret = 0;
+	int ret;
 
+	/* All but the last run, which what is here instead may continue yet. */
+	ret = mapping_map_log(iommu, mapping, walk, 1);
+	if (ret)
+		return ret;
 	if (down_read_killable(&iommu->domains_lock))
 		return -EINTR;
 	note_lent(iommu, pinner);
 	smp_mb(); /* as mappings_withdraw() */
 	if (atomic_long_read(&iommu->withdrawals) == withdrawals) {
 		ret = mapping_log(mapping, pinner);
-		if (!ret)
-			ret = mapping_map_runs(iommu, mapping, walk, true);
+		while (!ret && walk->passed < mapping->log.nr)
+			ret = mapping_map_batch(iommu, mapping, walk, mapping->log.nr);
 	} else {
 		pinner_back(pinner);
 	}
@@ -981,10 +1000,10 @@ int mappings_replay(struct type1_iommu *iommu, struct type1_domain *domain)
 		walk_begin(walk, &mapping->log, mapping->start);
 		while (!ret && walk_next(walk, mapping->mapped_runs)) {
 			ret = domain_map(domain, walk, mapping->prot);
+			if (!ret && fatal_signal_pending(current))
+				ret = -EINTR;
 			cond_resched();
 		}
-		if (!ret && fatal_signal_pending(current))
-			ret = -EINTR;
 		if (ret)
 			break;
 	}

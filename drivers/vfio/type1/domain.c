@@ -161,7 +161,7 @@ bool walk_next(struct type1_walk *walk, unsigned long runs)
 	walk->size = 0;
 	walk->nr = 0;
 
-	while (walk->passed < runs && walk->nr < walk->room) {
+	while (walk->passed < runs && walk->nr < walk->room && walk->size < WALK_BYTES) {
 		struct pinlog_cursor before = walk->at;
 
 		if (!pinlog_next(walk->log, &walk->at, run))

@@ -43,6 +43,7 @@
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -127,8 +128,11 @@ static inline bool run_is_memory(const struct pin_run *run)
 	return run->kind == PIN_PAGES || run->kind == PIN_HUGE;
 }
 
-/* A length that fits into a scatterlist entry. */
-#define RUN_PAGES_MAX	((1UL << 31) >> PAGE_SHIFT)
+/*
+ * As much as the largest page of an IOMMU has, and what fits into a scatterlist entry. No run is
+ * made longer beyond a multiple of it, so none keeps such a page from being used.
+ */
+#define RUN_PAGES_MAX	(SZ_1G >> PAGE_SHIFT)
 
 /* Pages of a mapping that is made while a guest runs, as its IOMMU asks: seldom more. */
 #define PINNER_FEW	8
@@ -222,6 +226,12 @@ struct pinlog_cursor {
 
 /* Runs that are mapped, and so synchronised, at once: as many entries as a page holds. */
 #define WALK_BATCH (PAGE_SIZE / sizeof(struct scatterlist))
+
+/*
+ * A batch with that many bytes is full, whatever the number of its runs: where addresses are such
+ * that the IOMMU can only map single pages, it takes long, and others wait for the lock.
+ */
+#define WALK_BYTES ((size_t)SZ_1G)
 
 /**
  * struct type1_walk - a walk along a log, a batch of runs at a time
