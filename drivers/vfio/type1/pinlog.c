@@ -6,15 +6,17 @@
  * nothing and the worst case (no page beside another) is 8 bytes for each page: 0.2 % of the
  * memory.
  * The first run lies in the log itself, so that a small mapping needs no more memory for it. The
- * others lie in a chain of chunks, each twice as large as the one before until it has grown to
- * CHUNK_BYTES: what was written never moves, nor does the log. Memory is charged to the user's
- * memory cgroup.
+ * others lie in a chain of chunks, each as large as an eighth of what is there if that is neither
+ * too little nor too much: so little is taken for what may not come, and what was written never
+ * moves, nor does the log. Memory is charged to the user's memory cgroup.
  *
  * A log is written from front to end and read with cursors, also while it grows. Only the last run
  * can still become longer, so a reader that acts on what it reads leaves that one until the log is
  * complete. The owner of a log sees to it that it has one writer.
  */
 #include <linux/bitfield.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -36,9 +38,10 @@ struct pinlog_chunk {
 	u64 runs[];
 };
 
-#define CHUNK_BYTES	65536
-#define CHUNK_MIN	6
-#define CHUNK_MAX	((CHUNK_BYTES - sizeof(struct pinlog_chunk)) / sizeof(u64))
+/* Bytes of a chunk: the first, the others at least, and at most. All are sizes that kmalloc() has. */
+#define CHUNK_FIRST	64
+#define CHUNK_LEAST	128
+#define CHUNK_MOST	65536
 
 static u64 run_pack(const struct pin_run *run)
 {
@@ -84,15 +87,24 @@ void pinlog_free(struct pinlog *log)
 	pinlog_init(log, log->limit);
 }
 
-/* A new chunk at the end, large enough for all that can come if that is little. */
+/* How many runs the next chunk is for. */
+static unsigned long pinlog_grow_by(const struct pinlog *log)
+{
+	unsigned long bytes = CHUNK_FIRST;
+
+	/* As many bytes as runs is an eighth. */
+	if (log->last)
+		bytes = clamp(rounddown_pow_of_two(log->nr), CHUNK_LEAST, CHUNK_MOST);
+	return min((bytes - sizeof(struct pinlog_chunk)) / sizeof(u64), log->limit - log->pages);
+}
+
 static int pinlog_grow(struct pinlog *log)
 {
-	unsigned long room = log->last ? min(2UL * log->last->room, CHUNK_MAX) : CHUNK_MIN;
+	unsigned long room = pinlog_grow_by(log);
 	struct pinlog_chunk *chunk;
 
 	if (vfio_should_fail())
 		return -ENOMEM;
-	room = min(room, log->limit - log->pages);
 	chunk = kvmalloc(struct_size(chunk, runs, room), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
@@ -119,7 +131,8 @@ static bool pinlog_extend(struct pinlog *log, u64 next)
 
 	if (!log->nr || FIELD_GET(RUN_KIND, next) == PIN_LENT ||
 	    (*last & RUN_PLACE) + pages != (next & RUN_PLACE) ||
-	    pages + FIELD_GET(RUN_PAGES, next) > RUN_PAGES_MAX)
+	    pages + FIELD_GET(RUN_PAGES, next) > RUN_PAGES_MAX ||
+	    IS_ALIGNED(FIELD_GET(RUN_PFN, next), RUN_PAGES_MAX))
 		return false;
 	*last += next & RUN_PAGES;
 	return true;

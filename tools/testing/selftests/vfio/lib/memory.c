@@ -166,3 +166,19 @@ bool pins_become(long pins)
 	}
 	return false;
 }
+
+/* So many pages, of which none is beside another: all are the same one of a file. NULL: error. */
+void *memory_apart(size_t count)
+{
+	int file = memfd_create("apart", 0);
+	char *at = mmap(NULL, count * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (file < 0 || at == MAP_FAILED || ftruncate(file, PAGE))
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (mmap(at + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED | MAP_POPULATE, file, 0) == MAP_FAILED)
+			return NULL;
+	close(file);
+	return at;
+}

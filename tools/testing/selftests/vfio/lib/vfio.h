@@ -188,6 +188,7 @@ struct memory {
 const char *memory_name(enum memory_kind kind);
 int memory_open(struct memory *m, enum memory_kind kind, size_t size, const struct client *owner);
 void memory_free(struct memory *m);
+void *memory_apart(size_t count);
 long pins_held(void);
 bool pins_become(long pins);
 
