@@ -10,12 +10,14 @@
  * The range is cut into units, and whoever wants to bring one in takes the next number. The caller
  * takes the unit that he is about to pin; if a helper is at it, he brings in another one meanwhile.
  * He waits for helpers only at the end, and that is soon: they never wait for the user's mmap_lock
- * nor for a page that somebody else has to deliver, and they are killed. So they keep to anonymous
- * memory and tmpfs, where nobody asked for the faults, and to what the kernel can do there without
- * waiting.
+ * nor for a disk or a user to deliver a page, and they are killed. So they keep to anonymous memory
+ * and tmpfs, where nobody asked for the faults, and to what the kernel can do there by itself. (What
+ * the kernel does there with a page, as to move it, or to give the rest of a file back that a hole is
+ * made in, a helper may wait for.)
  *
- * A helper takes the caller's place: on CPUs of this node that he may use, with his priority, for
- * his memory cgroup, and not beyond his RLIMIT_MEMLOCK. Where it cannot, nobody helps: a memory
+ * A helper takes the caller's place: on CPUs of this node that he may use, for his memory cgroup, and
+ * not beyond his RLIMIT_MEMLOCK. It is in no CPU cgroup of his, whose shares and quota it would get
+ * around; so it takes only time that nobody else wants. Where it cannot, nobody helps: a memory
  * policy or cpuset that says where memory comes from, another scheduling class, hugetlbfs, which
  * has a cgroup of its own. There are only so many helpers in all, and one that has nothing to do
  * for long goes, so a caller who stands still keeps none.
@@ -295,9 +297,14 @@ static void help(struct prefault_helper *helper, unsigned long unit)
 static bool helper_count(struct prefault_helper *helper)
 {
 	int most = max(2 * num_online_cpus(), min(READ_ONCE(pin_threads), MAX_THREADS));
+	int nr = atomic_read(&nr_helpers);
 
-	helper->counted = atomic_add_unless(&nr_helpers, 1, most);
-	return helper->counted;
+	do {
+		if (nr >= most)
+			return false;
+	} while (!atomic_try_cmpxchg(&nr_helpers, &nr, nr + 1));
+	helper->counted = true;
+	return true;
 }
 
 /* By a helper that goes, or by the caller for one that was stopped before it began. */
@@ -345,7 +352,7 @@ static bool helper_start(struct prefault_helper *helper, const struct cpumask *c
 		goto err_count;
 	if (set_cpus_allowed_ptr(task, cpus))
 		goto err_stop;
-	set_user_nice(task, task_nice(current));
+	set_user_nice(task, MAX_NICE);
 	helper->task = get_task_struct(task);
 	wake_up_process(task);
 	return true;
@@ -418,6 +425,21 @@ static struct prefault_crew *crew_start(unsigned long start, unsigned long end,
 	return crew;
 }
 
+/* Is that memory that helpers may bring in? Perhaps, if somebody changes the address space. */
+static bool help_is_of_use(unsigned long vaddr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool use;
+
+	if (!mmap_read_trylock(mm))
+		return true;
+	vma = vma_lookup(mm, untagged_addr_remote(mm, vaddr));
+	use = vma && vma_can_be_brought_in(vma);
+	mmap_read_unlock(mm);
+	return use;
+}
+
 /* The calls that this task made the memory management answer by faults. */
 static unsigned long faults(void)
 {
@@ -438,7 +460,7 @@ static void prefault_start(struct prefault *ahead, unsigned long vaddr)
 {
 	cpumask_var_t cpus;
 
-	if (!READ_ONCE(pin_threads) && faults() == ahead->faults) {
+	if (!READ_ONCE(pin_threads) && (faults() == ahead->faults || !help_is_of_use(vaddr))) {
 		look_again(ahead, vaddr);
 		return;
 	}
