@@ -10,7 +10,8 @@
  * what the row is about; "report" makes a table of them. Each row is measured with nothing else
  * mapped.
  *
- * Values of ours that are no times: "log", bytes of the pin log for each page of 4 KiB; and "runs".
+ * Values of ours that are no times: "log", bytes that the pin log asked for, for each page of 4 KiB;
+ * "run-log", for each run; and "runs".
  *
  * A third side is ours without the gate that lets a device be taken back; only rows about single
  * accesses of a device have it.
@@ -32,7 +33,7 @@
 
 #define FLOOR		"/sys/kernel/debug/vfio_floor"
 #define TRACING		"/sys/kernel/tracing"
-#define LOG_PROBE	"p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"
+#define PROBES		TRACING "/events/kprobes"
 #define IOVA		(4 * GIB)
 #define MANY		60000
 #define WINDOW		1000
@@ -185,38 +186,72 @@ static char *make_hugetlb(size_t size)
 /* ---- the pin log, seen from outside ---- */
 
 /*
- * The probe reads two members of struct pinlog when it is freed: the numbers of runs and of pages.
- * Only ours has that function.
+ * Two members of struct pinlog when it is freed, the numbers of runs and of pages; and the only memory
+ * that a map asks kvmalloc() for, which has one name or the other. Only ours has the first.
  */
-static bool log_watch(bool on)
+static const struct {
+	const char *name;
+	const char *probe;
+} log_probes[] = {
+	{ "bench_log", "p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n" },
+	{ "bench_chunk", "p:bench_chunk kvmalloc_node bytes=%di:u64\n" },
+	{ "bench_chunk", "p:bench_chunk __kvmalloc_node_noprof bytes=%di:u64\n" },
+};
+
+#define NR_LOG_PROBES (sizeof(log_probes) / sizeof(*log_probes))
+
+static void log_unwatch(void)
 {
-	file_write(TRACING "/events/kprobes/bench_log/enable", "0");
-	file_write(TRACING "/kprobe_events", "-:bench_log\n");
-	if (!on)
-		return false;
-	if (file_write(TRACING "/kprobe_events", LOG_PROBE))
-		return false;
-	file_write(TRACING "/trace", "");
-	return !file_write(TRACING "/events/kprobes/bench_log/enable", "1");
+	char text[64];
+
+	for (size_t i = 0; i < NR_LOG_PROBES; i++) {
+		snprintf(text, sizeof(text), PROBES "/%s/enable", log_probes[i].name);
+		file_write(text, "0");
+		snprintf(text, sizeof(text), "-:%s\n", log_probes[i].name);
+		file_write(TRACING "/kprobe_events", text);
+	}
+}
+
+static bool log_watch(void)
+{
+	char path[64], filter[32];
+
+	log_unwatch();
+	snprintf(filter, sizeof(filter), "common_pid==%d", getpid());
+	for (size_t i = 0; i < NR_LOG_PROBES; i++) {
+		if (file_write(TRACING "/kprobe_events", log_probes[i].probe))
+			continue;
+		snprintf(path, sizeof(path), PROBES "/%s/filter", log_probes[i].name);
+		if (file_write(path, filter))
+			return false;
+		snprintf(path, sizeof(path), PROBES "/%s/enable", log_probes[i].name);
+		if (file_write(path, "1"))
+			return false;
+	}
+	return !file_write(TRACING "/trace", "");
 }
 
 static void log_print(const struct row *row, const struct bench_state *s)
 {
 	FILE *trace = fopen(TRACING "/trace", "r");
-	unsigned long runs = 0, pages = 0;
+	unsigned long runs = 0, pages = 0, chunk, bytes = 0;
 	char line[512];
 
 	while (trace && fgets(line, sizeof(line), trace)) {
-		const char *at = strstr(line, "runs=");
+		const char *log = strstr(line, ": (pinlog_free"), *runs_at = strstr(line, "runs=");
+		const char *bytes_at = strstr(line, "bytes=");
 
-		if (at && line[0] != '#' && sscanf(at, "runs=%lu pages=%lu", &runs, &pages) != 2)
+		if (bytes_at && sscanf(bytes_at, "bytes=%lu", &chunk) == 1)
+			bytes += chunk;
+		if (log && runs_at && sscanf(runs_at, "runs=%lu pages=%lu", &runs, &pages) != 2)
 			pages = 0;
 	}
 	if (trace)
 		fclose(trace);
-	if (pages) {
+	if (pages && runs) {
 		sample(row, s, "runs", runs);
-		sample(row, s, "log", 8.0 * runs / pages);
+		sample(row, s, "log", (double)bytes / pages);
+		sample(row, s, "run-log", (double)bytes / runs);
 	}
 }
 
@@ -250,15 +285,13 @@ static void run_floor(const struct row *row, struct bench_state *s)
 static void run_whole(const struct row *row, struct bench_state *s)
 {
 	double pages = s->size / PAGE, start, middle, end;
+	bool watched = s->round == 1 && !strcmp(s->side, "ours") && log_watch();
 
 	map(s, s->memory, IOVA, s->size);
-	if (s->round == 1 && !strcmp(s->side, "ours") && log_watch(true)) {
-		unmap(s, IOVA, s->size);
+	unmap(s, IOVA, s->size);
+	if (watched)
 		log_print(row, s);
-		log_watch(false);
-	} else {
-		unmap(s, IOVA, s->size);
-	}
+	log_unwatch();
 
 	start = now();
 	map(s, s->memory, IOVA, s->size);
