@@ -520,6 +520,19 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 }
 
 /**
+ * vfio_container_refuse - tell the container's user why a group does not join: -EINVAL
+ * @container: the container
+ * @why: a sentence
+ *
+ * Context: VFIO_GROUP_SET_CONTAINER.
+ */
+void vfio_container_refuse(struct vfio_container *container, const char *why)
+{
+	vfio_reason_note(&container->reason, "%s", why);
+	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, -EINVAL);
+}
+
+/**
  * vfio_container_attach - put a group into a container
  * @container: the container
  * @member: the group's place; in no container yet; @member->iommu_group is set

@@ -339,7 +339,7 @@ static long device_fops_ioctl(struct file *file, unsigned int cmd, unsigned long
 	int ret;
 
 	ret = device_get_row(df->device, cmd, &row);
-	return ret ?: vfio_ioctl_run(&row, &device_guard, df->device, arg);
+	return ret ?: vfio_ioctl_run(&row, &device_guard, df->device, NULL, arg);
 }
 
 /* Bytes of a register; most accesses are of one. */

@@ -83,16 +83,18 @@ static long group_get_status(void *owner, struct vfio_call *call)
 
 static int group_join_container(struct vfio_group *group, struct file *file)
 {
-	struct vfio_container *container;
+	struct vfio_container *container = vfio_container_from_file(file);
 	int ret;
 
 	lockdep_assert_held(&group->lock);
 
-	if (group->member.container)
+	if (group->member.container) {
+		if (container)
+			vfio_container_refuse(container, "the group is in a container already");
 		return -EINVAL;
+	}
 	if (!group->iommu_group)
 		return -ENODEV;
-	container = vfio_container_from_file(file);
 	if (!container)
 		return -EBADFD;
 
@@ -255,8 +257,8 @@ static const struct vfio_ioctl group_ioctls[] = {
 
 static long group_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return vfio_ioctl_dispatch(group_ioctls, ARRAY_SIZE(group_ioctls), file->private_data, cmd,
-				   arg);
+	return vfio_ioctl_dispatch(group_ioctls, ARRAY_SIZE(group_ioctls), file->private_data, NULL,
+				   cmd, arg);
 }
 
 /* One opener at a time. */

@@ -17,7 +17,7 @@ static const struct reason_general {
 	int error;
 	const char *text;
 } generals[] = {
-	{ EINVAL, "no rule was noted; perhaps argsz is too small, or flags has an unknown bit" },
+	{ EINVAL, "nothing was noted, or another call failed at the same time" },
 	{ EFAULT, "the argument is not in memory of the caller" },
 	{ ENOTTY, "the container's backend has no such command" },
 	{ ENOMEM, "the kernel has no memory left" },
@@ -71,7 +71,7 @@ void vfio_reason_init(struct vfio_reason *reason)
 
 /**
  * vfio_reason_note - note why the caller's ioctl is about to fail
- * @reason: the container's
+ * @reason: the container's, or NULL: nobody will ask
  * @format: a short sentence, of numbers that are the user's own or that anybody may know
  *
  * A later note of the same call replaces it.
@@ -82,6 +82,8 @@ void vfio_reason_note(struct vfio_reason *reason, const char *format, ...)
 {
 	va_list args;
 
+	if (!reason)
+		return;
 	va_start(args, format);
 	spin_lock(&reason->lock);
 	vscnprintf(reason->note, sizeof(reason->note), format, args);

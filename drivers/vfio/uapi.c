@@ -18,6 +18,8 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "reason.h"
+
 /* What every struct with a row begins with. */
 struct vfio_call_head {
 	u32 argsz;
@@ -106,8 +108,25 @@ static long vfio_row_handle(const struct vfio_ioctl *row, const struct vfio_ioct
 	return ret;
 }
 
+/* Does the head of the struct fit its row? */
+static int vfio_call_check(const struct vfio_call *call, const struct vfio_ioctl *row)
+{
+	const struct vfio_call_head *head = call->data;
+
+	if (head->argsz < row->min) {
+		vfio_reason_note(call->reason, "argsz is %u, less than %u", head->argsz, row->min);
+		return -EINVAL;
+	}
+	if (head->flags & ~row->flags) {
+		vfio_reason_note(call->reason, "flags has unknown bits: %#x",
+				 head->flags & ~row->flags);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
-			  void *owner, unsigned long arg)
+			  void *owner, struct vfio_reason *reason, unsigned long arg)
 {
 	union {
 		struct vfio_call_head head;
@@ -116,6 +135,7 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 	struct vfio_call call = {
 		.arg = (void __user *)arg,
 		.data = &buf,
+		.reason = reason,
 	};
 	long ret;
 	int err;
@@ -127,10 +147,9 @@ static long vfio_call_run(const struct vfio_ioctl *row, const struct vfio_ioctl_
 		return ret;
 	if (copy_from_user(&buf, call.arg, row->min))
 		return -EFAULT;
-	if (buf.head.argsz < row->min)
-		return -EINVAL;
-	if (buf.head.flags & ~row->flags)
-		return -EINVAL;
+	ret = vfio_call_check(&call, row);
+	if (ret)
+		return ret;
 	call.argsz = buf.head.argsz;
 	ret = vfio_call_get_tail(&call, row);
 	if (ret)
@@ -174,15 +193,16 @@ const struct vfio_ioctl *vfio_ioctl_find(const struct vfio_ioctl *rows, size_t n
  * @row: the row
  * @guard: called around the handler; NULL: nothing is
  * @owner: first argument of the handler and the guard
+ * @reason: gets a note if the struct is refused, or NULL
  * @arg: ioctl argument
  *
  * Context: process context; may sleep, for as long as the user wants.
  * Return: what the handler or the guard returned, -EFAULT or -EINVAL for a bad struct, -ENOMEM.
  */
 long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
-		    void *owner, unsigned long arg)
+		    void *owner, struct vfio_reason *reason, unsigned long arg)
 {
-	return row->min ? vfio_call_run(row, guard, owner, arg) :
+	return row->min ? vfio_call_run(row, guard, owner, reason, arg) :
 			  vfio_row_handle(row, guard, owner, NULL, arg);
 }
 
@@ -191,6 +211,7 @@ long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard 
  * @rows: the rows that the fd knows
  * @nr_rows: their number
  * @owner: first argument of the handlers
+ * @reason: gets a note if a struct is refused, or NULL
  * @cmd: ioctl number
  * @arg: ioctl argument
  *
@@ -198,11 +219,11 @@ long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard 
  * Return: as vfio_ioctl_run(), or -ENOTTY without a row.
  */
 long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
-			 unsigned int cmd, unsigned long arg)
+			 struct vfio_reason *reason, unsigned int cmd, unsigned long arg)
 {
 	const struct vfio_ioctl *row = vfio_ioctl_find(rows, nr_rows, cmd);
 
-	return row ? vfio_ioctl_run(row, NULL, owner, arg) : -ENOTTY;
+	return row ? vfio_ioctl_run(row, NULL, owner, reason, arg) : -ENOTTY;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
 
@@ -216,8 +237,11 @@ EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
  */
 void *vfio_call_tail(const struct vfio_call *call, size_t size)
 {
-	if (size > call->argsz - call->head_size)
+	if (size > call->argsz - call->head_size) {
+		vfio_reason_note(call->reason, "argsz is %u, less than %zu", call->argsz,
+				 call->head_size + size);
 		return ERR_PTR(-EINVAL);
+	}
 	return size > call->tail_size ? ERR_PTR(-EFAULT) : call->tail;
 }
 EXPORT_SYMBOL_NS_GPL(vfio_call_tail, VFIO_NS);

@@ -37,6 +37,7 @@ struct kvm;
 struct seq_file;
 struct vfio_device;
 struct vfio_group;
+struct vfio_reason;
 struct vm_area_struct;
 struct vm_fault;
 
@@ -75,6 +76,7 @@ struct vfio_call {
 
 	/* private: for uapi.c */
 	void __user *arg;
+	struct vfio_reason *reason;
 	size_t head_size;
 	void *tail;
 	size_t tail_size;
@@ -122,9 +124,9 @@ struct vfio_ioctl_guard {
 const struct vfio_ioctl *vfio_ioctl_find(const struct vfio_ioctl *rows, size_t nr_rows,
 					 unsigned int cmd);
 long vfio_ioctl_run(const struct vfio_ioctl *row, const struct vfio_ioctl_guard *guard,
-		    void *owner, unsigned long arg);
+		    void *owner, struct vfio_reason *reason, unsigned long arg);
 long vfio_ioctl_dispatch(const struct vfio_ioctl *rows, size_t nr_rows, void *owner,
-			 unsigned int cmd, unsigned long arg);
+			 struct vfio_reason *reason, unsigned int cmd, unsigned long arg);
 void *vfio_call_tail(const struct vfio_call *call, size_t size);
 void *vfio_info_cap_add(struct vfio_info_caps *caps, size_t size, u16 id, u16 version);
 

@@ -507,8 +507,8 @@ static u64 mapping_waiting(const struct type1_mapping *mapping, const struct typ
 }
 
 /*
- * Map what the log has, but for @rest runs at most, or two full batches: while it grows, the last run
- * may become longer, and small batches cost more. Others get at the domains between batches.
+ * Map what the log has, but for @rest runs at most, or two full batches: while it grows, the last
+ * run may become longer, and small batches cost more. Others get at the domains between batches.
  */
 static int mapping_map_log(struct type1_iommu *iommu, struct type1_mapping *mapping,
 			   struct type1_walk *walk, unsigned long rest)

@@ -371,7 +371,10 @@ static const struct vfio_ioctl type1_ioctls[] = {
 
 static long type1_ioctl(void *instance, unsigned int cmd, unsigned long arg)
 {
-	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), instance, cmd, arg);
+	struct type1_iommu *iommu = instance;
+
+	return vfio_ioctl_dispatch(type1_ioctls, ARRAY_SIZE(type1_ioctls), iommu, iommu->reason,
+				   cmd, arg);
 }
 
 static void type1_withdraw(void *instance, phys_addr_t start, phys_addr_t last)

@@ -38,7 +38,7 @@ struct pinlog_chunk {
 	u64 runs[];
 };
 
-/* Bytes of a chunk: the first, the others at least, and at most. All are sizes that kmalloc() has. */
+/* Bytes of a chunk: of the first, of others at least, at most. kmalloc() has all these sizes. */
 #define CHUNK_FIRST	64
 #define CHUNK_LEAST	128
 #define CHUNK_MOST	65536

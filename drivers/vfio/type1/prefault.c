@@ -11,16 +11,15 @@
  * takes the unit that he is about to pin; if a helper is at it, he brings in another one meanwhile.
  * He waits for helpers only at the end, and that is soon: they never wait for the user's mmap_lock
  * nor for a disk or a user to deliver a page, and they are killed. So they keep to anonymous memory
- * and tmpfs, where nobody asked for the faults, and to what the kernel can do there by itself. (What
- * the kernel does there with a page, as to move it, or to give the rest of a file back that a hole is
- * made in, a helper may wait for.)
+ * and tmpfs, where nobody asked for the faults, and to what the kernel can do there by itself. (For
+ * the kernel a helper may wait: while it moves a page, or makes a hole in the file.)
  *
- * A helper takes the caller's place: on CPUs of this node that he may use, for his memory cgroup, and
- * not beyond his RLIMIT_MEMLOCK. It is in no CPU cgroup of his, whose shares and quota it would get
- * around; so it takes only time that nobody else wants. Where it cannot, nobody helps: a memory
- * policy or cpuset that says where memory comes from, another scheduling class, hugetlbfs, which
- * has a cgroup of its own. There are only so many helpers in all, and one that has nothing to do
- * for long goes, so a caller who stands still keeps none.
+ * A helper takes the caller's place: on CPUs of this node that he may use, for his memory cgroup,
+ * and not beyond his RLIMIT_MEMLOCK. It is in no CPU cgroup of his, whose share and quota it would
+ * get around; so it takes only time that nobody else wants. Where he would get other memory than a
+ * helper does, nobody helps: a memory policy or cpuset that says where memory comes from, another
+ * scheduling class, hugetlbfs, which has a cgroup of its own. There are only so many helpers in
+ * all, and one that has nothing to do for long goes, so a caller who stands still keeps none.
  *
  * There is no lock. What a caller and his helpers share is one word each: the next unit is taken
  * by compare and exchange, the others have one writer and are read once.

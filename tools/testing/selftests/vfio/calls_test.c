@@ -15,7 +15,7 @@
 #define HUGE		(2 * MIB)
 #define ADJACENT	64
 #define APART		600	/* runs: of two chunks that are pinned, and of several batches */
-#define APART_IOVA	(IOVA + PAGE)	/* no 2 MiB in a piece: the kernel flushes where sizes change */
+#define APART_IOVA	(IOVA + PAGE)	/* the kernel flushes where pages get another size */
 #define BATCH		128	/* as many entries of a scatterlist as a page holds */
 
 /* The driver's own: the kernel's call is inline. Other IOMMUs have another one. */

@@ -74,7 +74,7 @@ TEST_F(reason, map)
 	EXPECT_ERRNO(EINVAL, dma_map(container, 0, self->memory, IOVA, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags need READ or WRITE");
 	EXPECT_ERRNO(EINVAL, dma_map(container, RW | 1U << 31, self->memory, IOVA, PAGE));
-	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags has an unknown bit");
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "flags has unknown bits: 0x80000000");
 	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA + 1, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "must be multiples of 4096");
 	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA, 0));
@@ -105,6 +105,25 @@ TEST_F(reason, entry_limit)
 	EXPECT_ERRNO(ENOSPC, dma_map_rw(self->c.container, self->memory, IOVA, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 28", "entry limit");
 	ASSERT_OK(file_write(ENTRY_LIMIT, before));
+}
+
+/* A struct that is too small, and a group that is in a container. */
+TEST_F(reason, shape)
+{
+	struct vfio_iommu_type1_dma_unmap small = { .argsz = sizeof(small) - 1 };
+	struct vfio_iommu_type1_dirty_bitmap bare = {
+		.argsz = sizeof(bare),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+	};
+	int container = self->c.container;
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_IOMMU_UNMAP_DMA, &small));
+	EXPECT_REASON("VFIO_IOMMU_UNMAP_DMA 22", "argsz is 23, less than 24");
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &bare));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "argsz is 8, less than 48");
+	EXPECT_ERRNO(EINVAL, group_set_container(self->c.group, container));
+	EXPECT_REASON("VFIO_GROUP_SET_CONTAINER 22", "in a container already");
 }
 
 /* Unmap and dirty pages. */

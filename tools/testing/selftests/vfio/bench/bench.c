@@ -10,8 +10,8 @@
  * what the row is about; "report" makes a table of them. Each row is measured with nothing else
  * mapped.
  *
- * Values of ours that are no times: "log", bytes that the pin log asked for, for each page of 4 KiB;
- * "run-log", for each run; and "runs".
+ * Values of ours that are no times: "log", bytes that the pin log asked for, for each page of
+ * 4 KiB; "run-log", for each run; and "runs".
  *
  * A third side is ours without the gate that lets a device be taken back; only rows about single
  * accesses of a device have it.
@@ -186,14 +186,17 @@ static char *make_hugetlb(size_t size)
 /* ---- the pin log, seen from outside ---- */
 
 /*
- * Two members of struct pinlog when it is freed, the numbers of runs and of pages; and the only memory
- * that a map asks kvmalloc() for, which has one name or the other. Only ours has the first.
+ * Two members of struct pinlog when it is freed, the numbers of runs and of pages; and the only
+ * memory that a map asks kvmalloc() for, which has one name or the other. Only ours has the first.
  */
 static const struct {
 	const char *name;
 	const char *probe;
 } log_probes[] = {
-	{ "bench_log", "p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n" },
+	{
+		"bench_log",
+		"p:bench_log vfio_iommu_type1:pinlog_free runs=+16(%di):u64 pages=+24(%di):u64\n"
+	},
 	{ "bench_chunk", "p:bench_chunk kvmalloc_node bytes=%di:u64\n" },
 	{ "bench_chunk", "p:bench_chunk __kvmalloc_node_noprof bytes=%di:u64\n" },
 };
