@@ -293,6 +293,7 @@ static int group_fops_open(struct inode *inode, struct file *file)
 
 	mutex_lock(&group->lock);
 	ret = group_take(group, file);
+	trace_group_open(group, ret);
 	mutex_unlock(&group->lock);
 
 	/* The open node holds the cdev, and that the group. */
@@ -312,6 +313,7 @@ static int group_fops_release(struct inode *inode, struct file *file)
 	spin_lock(&group->view_lock);
 	vfio_holder_clear(&group->holder);
 	spin_unlock(&group->view_lock);
+	trace_group_release(group, 0);
 	mutex_unlock(&group->lock);
 	return 0;
 }

@@ -52,6 +52,31 @@ TRACE_DEFINE_ENUM(VFIO_REVOKE_UNMAPPED);
 TRACE_DEFINE_ENUM(VFIO_REVOKE_CLOSED);
 TRACE_DEFINE_ENUM(VFIO_REVOKE_DONE);
 
+/* A group's node was to be opened, or is closed again. Its name says whether there is an IOMMU. */
+DECLARE_EVENT_CLASS(vfio_group_node,
+	TP_PROTO(const struct vfio_group *group, int ret),
+	TP_ARGS(group, ret),
+	TP_STRUCT__entry(
+		__dynamic_array(char, group, strlen(dev_name(&group->dev)) + 1)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		strscpy(__get_str(group), dev_name(&group->dev), __get_dynamic_array_len(group));
+		__entry->ret = ret;
+	),
+	TP_printk("group=%s ret=%d", __get_str(group), __entry->ret)
+);
+
+DEFINE_EVENT(vfio_group_node, group_open,
+	TP_PROTO(const struct vfio_group *group, int ret),
+	TP_ARGS(group, ret)
+);
+
+DEFINE_EVENT(vfio_group_node, group_release,
+	TP_PROTO(const struct vfio_group *group, int ret),
+	TP_ARGS(group, ret)
+);
+
 /* A user asked for a group's state. */
 TRACE_EVENT(group_status,
 	TP_PROTO(const struct vfio_group *group, bool viable),

@@ -98,6 +98,22 @@ TEST_F(trace, transitions)
 	EXPECT_EVENT("group_detach", "group=%d container=%lld", group, container);
 }
 
+/* Who opens a group: one at a time. */
+TEST_F(trace, group_node)
+{
+	int group = self->c.func.group;
+
+	trace_reset();
+	EXPECT_ERRNO(EBUSY, group_open(group));
+	EXPECT_EVENT("group_open", "group=%d ret=-16", group);
+	fd_close(&self->c.group);
+	EXPECT_EVENT("group_release", "group=%d ret=0", group);
+	trace_reset();
+	self->c.group = group_open(group);
+	ASSERT_LE(0, self->c.group);
+	EXPECT_EVENT("group_open", "group=%d ret=0", group);
+}
+
 /* No container has the number of another. */
 TEST_F(trace, container_numbers)
 {
@@ -158,6 +174,34 @@ TEST_F(trace, map_and_unmap)
 		TH_LOG("%s", self->text);
 	EXPECT_LT(0, trace_number(self->text, "ns"));
 	munmap(memory, PAGES * PAGE);
+}
+
+/* What kind of memory a chunk is. */
+TEST_F(trace, kinds_of_pins)
+{
+	const size_t size = 4 * MIB;
+	struct memory huge = {};
+	char *bar;
+
+	ASSERT_OK(attach(&self->c));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	ASSERT_OK(memory_open(&huge, HUGETLB, size, NULL));
+	trace_reset();
+	ASSERT_OK(dma_map_rw(self->c.container, huge.at, IOVA, size));
+	EXPECT_EQ(size / PAGE, (__u64)sum_of("dma_pin", "pages"));
+	EXPECT_EVENTS(0, "dma_pin", "kind=pages");
+	EXPECT_LE(1, trace_get("dma_pin", "kind=huge", 0, self->text, sizeof(self->text)));
+
+	bar = region_map(&self->c, 0, 0, 16 * PAGE);
+	ASSERT_NE(MAP_FAILED, bar);
+	trace_reset();
+	ASSERT_OK(dma_map_rw(self->c.container, bar, 2 * IOVA, 16 * PAGE));
+	EXPECT_EVENT("dma_pin", "container=%lld iova=%#llx pages=16 left=0 kind=lent",
+		     number_of(&self->c), 2 * IOVA);
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	EXPECT_EQ(16 * PAGE, dma_unmap(self->c.container, 0, 2 * IOVA, 16 * PAGE));
+	munmap(bar, 16 * PAGE);
+	memory_free(&huge);
 }
 
 /* A map that fails says with what; mappings that the last group takes away are an unmap. */
@@ -265,7 +309,7 @@ TEST_F(trace, config)
 	EXPECT_EVENT("config_trap", "device=%s pos=0x0 width=2 value=0x4711 hardware=0x0", bdf);
 }
 
-/* The user's reset of a function, and the host's. */
+/* The user's reset of a function, and of its slot, and the host's. */
 TEST_F(trace, resets)
 {
 	if (!open_or_skip(_metadata, &self->disk, NVME, 0, VFIO_TYPE1v2_IOMMU))
@@ -276,6 +320,14 @@ TEST_F(trace, resets)
 	trace_reset();
 	ASSERT_OK(pci_reset(&self->disk.func));
 	EXPECT_EVENT("reset", "device=%s kind=host ret=0", self->disk.func.bdf);
+
+	/* The disk has no slot or bus that may be reset, the card has one by itself. */
+	client_close(&self->disk);
+	if (!open_or_skip(_metadata, &self->disk, E1000E, 0, VFIO_TYPE1v2_IOMMU))
+		return;
+	trace_reset();
+	ASSERT_OK(hot_reset_by(self->disk.device, 1, &self->disk.group));
+	EXPECT_EVENT("reset", "device=%s kind=hot ret=0", self->disk.func.bdf);
 }
 
 /* All steps of a device that is taken at once, in their order; and of one that nobody has: none. */
@@ -304,6 +356,27 @@ TEST_F(trace, revocation)
 	trace_reset();
 	ASSERT_OK(pci_unbind(&self->c.func));
 	EXPECT_EVENTS(0, "device_revoke", "");
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
+/* A user who lets go when he is asked: nothing is taken. */
+TEST_F(trace, revocation_returned)
+{
+	int event = event_new(), returned = 0;
+	pid_t pid;
+
+	log_announce("Blocked by the users of");
+	ASSERT_OK(attach(&self->c));
+	ASSERT_LE(0, irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &event));
+	trace_reset();
+	pid = unbind_start(&self->c.func);
+	EXPECT_LT(0, event_wait(event, PATIENCE_MS));
+	client_close(&self->c);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	returned = trace_get("device_revoke", "step=returned", 0, self->text, sizeof(self->text));
+	EXPECT_EQ(1, returned);
+	EXPECT_EVENTS(0, "device_revoke", "step=taken");
+	close(event);
 	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
 }
 
