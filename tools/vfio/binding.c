@@ -135,20 +135,26 @@ static void attach_former(const struct steps *steps, const struct device *device
 	probe(steps, device);
 }
 
-/* Give a device back to the host, whose users lose it after @after milliseconds. A status. */
+/*
+ * Give a device back to the host, whose users lose it after @after milliseconds. One that a driver
+ * of the host has only loses the mark that it was meant for vfio-pci. A status.
+ */
 int binding_give(const struct steps *steps, const struct device *device, int after)
 {
-	int status, error;
+	bool ours = !strcmp(device->driver, VFIO_DRIVER);
+	int status = STATUS_OK, error;
 
-	if (strcmp(device->driver, VFIO_DRIVER) && strcmp(device->override, VFIO_DRIVER))
+	if (!ours && strcmp(device->override, VFIO_DRIVER))
 		return STATUS_OK;
 	error = set_override(steps, device, "");
 	if (error)
 		return refused(device, "driver_override", error);
-	status = release(steps, device, after);
+	if (ours)
+		status = release(steps, device, after);
 	if (status)
 		return status;
-	attach_former(steps, device);
+	if (ours || !device->driver[0])
+		attach_former(steps, device);
 	former_forget(steps, device);
 	return STATUS_OK;
 }
