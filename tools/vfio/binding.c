@@ -46,10 +46,21 @@ static bool has_driver(const struct device *device, const char *driver)
 	       !strcmp(now, driver);
 }
 
+static bool is_loaded(const char *driver)
+{
+	return driver[0] && tree_has("/sys/bus/pci/drivers/%s", driver);
+}
+
 static int refused(const struct device *device, const char *what, int error)
 {
 	return failure(status_of(error), "%s: %s: %s%s", device->name, what, strerror(-error),
 		       status_of(error) == STATUS_DENIED ? " (root can)" : "");
+}
+
+static int not_taken(const struct device *device, const char *driver)
+{
+	return failure(STATUS_FAILED, "%s: %s did not take it; the kernel's log says why (dmesg)",
+		       device->name, driver);
 }
 
 static void undo_take(const struct steps *steps, const struct device *device)
@@ -80,8 +91,7 @@ int binding_take(const struct steps *steps, const struct device *device)
 	undo_take(steps, device);
 	if (error)
 		return refused(device, "taking it from its driver", error);
-	return failure(STATUS_FAILED, "%s: %s did not take it; the kernel's log says why (dmesg)",
-		       device->name, VFIO_DRIVER);
+	return not_taken(device, VFIO_DRIVER);
 }
 
 static int set_deadline(const struct steps *steps, const struct device *device, int after)
@@ -124,15 +134,27 @@ static int release(const struct steps *steps, const struct device *device, int a
 	return error ? refused(device, "unbind", error) : STATUS_OK;
 }
 
+/* A device that had a driver before has one again, or people learn why not. */
+static void say_if_none(const struct device *device, const char *former)
+{
+	if (!former[0] || tree_has("/sys/bus/pci/devices/%s/driver", device->name))
+		return;
+	if (is_loaded(former))
+		not_taken(device, former);
+	else
+		message("%s: no driver took it: modprobe %s", device->name, former);
+}
+
 /* The former driver, if it is known and takes it; else whichever does. */
 static void attach_former(const struct steps *steps, const struct device *device)
 {
-	char driver[NAME_SIZE];
+	char former[NAME_SIZE];
 
-	if (former_recall(device, driver, sizeof(driver)) &&
-	    !write_to(steps, device->name, "drivers", driver, "bind"))
-		return;
-	probe(steps, device);
+	former_recall(device, former, sizeof(former));
+	if (!is_loaded(former) || write_to(steps, device->name, "drivers", former, "bind"))
+		probe(steps, device);
+	if (!steps->dry)
+		say_if_none(device, former);
 }
 
 /*
