@@ -10,6 +10,7 @@
 
 #include "vfioctl.h"
 
+#define CLASS_PCI_BRIDGE	0x0604
 #define CONFIG_SIZE	4096
 #define CAP_EXPRESS	0x10
 #define ECAP_ACS	0x000d
@@ -68,6 +69,12 @@ static bool isolates(const struct config *config)
 		at = word(config, at + 2) >> 4 & 0xffc;
 	}
 	return false;
+}
+
+/* Other bridges, to the processor or to the ISA bus, have no PCI devices below them. */
+static bool is_pci_bridge(const struct device *device)
+{
+	return device->class >> 8 == CLASS_PCI_BRIDGE;
 }
 
 /* True when the bridge is the reason. */
@@ -133,7 +140,7 @@ void acs_explain(const struct group *group, struct text *why)
 		return;
 	}
 	for (i = 0; i < group->count; i++)
-		if (device_is_bridge(&group->devices[i]) &&
+		if (is_pci_bridge(&group->devices[i]) &&
 		    explain_bridge(group->devices[i].name, why))
 			return;
 	for (i = 0; i < group->count; i++)
