@@ -12,7 +12,7 @@
 
 static bool is_of_vfio(const char *file)
 {
-	return !strncmp(file, "/dev/vfio/", 10) || strstr(file, "vfio-device");
+	return !strncmp(file, "/dev/vfio/", 10) || !strcmp(file, "anon_inode:[vfio-device]");
 }
 
 /* Call @found for each fd that is of VFIO. */
@@ -85,8 +85,11 @@ void json_fds(const char *key, long pid)
 static void print_fd(const char *fd, const char *file, const char *info)
 {
 	char key[NAME_SIZE], value[512];
+	struct text printable = {};
 
-	printf("    fd %s: %s\n", fd, file);
+	text_add_printable(&printable, file);
+	printf("    fd %s: %s\n", fd, printable.bytes);
+	text_free(&printable);
 	while ((info = next_line(info, key, sizeof(key), value, sizeof(value))))
 		printf("      %s: %s\n", key, value);
 }

@@ -95,14 +95,15 @@ bool holder_memlock(const char *process, char *limit, size_t size)
 	return limit[0];
 }
 
-/* "1234 qemu, 99 dpdk" */
+/* "1234 qemu, 99 dpdk". A command is what its user made it. */
 void holders_text(const struct holders *holders, struct text *text)
 {
 	size_t i;
 
-	for (i = 0; i < holders->count; i++)
-		text_add(text, "%s%ld %s", i ? ", " : "", holders->holder[i].pid,
-			 holders->holder[i].command);
+	for (i = 0; i < holders->count; i++) {
+		text_add(text, "%s%ld ", i ? ", " : "", holders->holder[i].pid);
+		text_add_printable(text, holders->holder[i].command);
+	}
 }
 
 void holders_free(struct holders *holders)

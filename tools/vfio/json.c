@@ -9,12 +9,35 @@
 static int depth;
 static bool has_member;		/* the bracket that is open has one already */
 
+/* What is no UTF-8, such as a name that a process gave itself, becomes the character for that. */
+static void put_string(const char *value)
+{
+	unsigned int code;
+	size_t size;
+
+	putchar('"');
+	for (; *value; value += size ? size : 1) {
+		size = text_character(value, &code);
+		if (!size)
+			fputs("\\ufffd", stdout);
+		else if (code == '"' || code == '\\')
+			printf("\\%c", code);
+		else if (code < ' ' || (code >= 0x7f && code <= 0x9f))
+			printf("\\u%04x", code);
+		else
+			fwrite(value, size, 1, stdout);
+	}
+	putchar('"');
+}
+
 static void begin(const char *key)
 {
 	if (depth)
 		printf("%s\n%*s", has_member ? "," : "", 2 * depth, "");
-	if (key)
-		printf("\"%s\": ", key);
+	if (key) {
+		put_string(key);
+		fputs(": ", stdout);
+	}
 	has_member = true;
 }
 
@@ -35,17 +58,6 @@ void json_close(char bracket)
 	has_member = true;
 }
 
-/* Bytes that are no ASCII pass as they are: names of the kernel and of pci.ids are UTF-8. */
-static void put_character(unsigned char character)
-{
-	if (character == '"' || character == '\\')
-		printf("\\%c", character);
-	else if (character < ' ' || character == 0x7f)
-		printf("\\u%04x", character);
-	else
-		putchar(character);
-}
-
 /* NULL is null. */
 void json_text(const char *key, const char *value)
 {
@@ -54,10 +66,7 @@ void json_text(const char *key, const char *value)
 		return;
 	}
 	begin(key);
-	putchar('"');
-	while (*value)
-		put_character(*value++);
-	putchar('"');
+	put_string(value);
 }
 
 void json_number(const char *key, long long value)

@@ -5,14 +5,21 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "vfioctl.h"
 
 static void say(const char *format, va_list arguments)
 {
-	fputs("vfioctl: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	struct text printable = {};
+	char *line;
+
+	if (vasprintf(&line, format, arguments) < 0)
+		abort();
+	text_add_printable(&printable, line);
+	fprintf(stderr, "vfioctl: %s\n", text_or_empty(&printable));
+	text_free(&printable);
+	free(line);
 }
 
 /* A line for people that is not the answer: a hint, a warning. */

@@ -81,8 +81,11 @@ static void json_process(const struct holder *holder, const char *status, const 
 static void print_process(const struct holder *holder, const char *status, const char *limit)
 {
 	long locked = kib_of(status, "\nVmLck:");
+	struct text command = {};
 
-	printf("  process %ld %s", holder->pid, holder->command);
+	text_add_printable(&command, holder->command);
+	printf("  process %ld %s", holder->pid, text_or_empty(&command));
+	text_free(&command);
 	if (locked >= 0)
 		printf(": %ld KiB locked", locked);
 	if (locked >= 0 && !strcmp(limit, "unlimited"))

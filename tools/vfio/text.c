@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Text that grows as it is written. Without memory the program ends: there is nothing to save.
+ * Text that grows as it is written, and UTF-8. Without memory the program ends: there is nothing to
+ * save.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,53 @@ void text_add(struct text *text, const char *format, ...)
 	vsnprintf(text->bytes + text->length, more + 1, format, arguments);
 	va_end(arguments);
 	text->length += more;
+}
+
+/*
+ * The character at @bytes, into @code; how many bytes it has. 0 where it is none: a byte out of
+ * place, a longer form than need be, half of a pair of UTF-16, or beyond Unicode.
+ */
+size_t text_character(const char *bytes, unsigned int *code)
+{
+	static const struct {
+		unsigned char mask, lead;
+		unsigned int least;
+	} kinds[] = { { 0x80, 0, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
+	unsigned char lead = bytes[0];
+	size_t kind, i;
+
+	for (kind = 0; kind < ARRAY_SIZE(kinds); kind++)
+		if ((lead & kinds[kind].mask) == kinds[kind].lead)
+			break;
+	if (kind == ARRAY_SIZE(kinds))
+		return 0;
+	*code = lead & ~kinds[kind].mask;
+	for (i = 1; i <= kind; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (bytes[i] & 0x3f);
+	}
+	if (*code < kinds[kind].least || *code > 0x10ffff || *code >> 11 == 0x1b)
+		return 0;
+	return kind + 1;
+}
+
+/* Adds text that somebody else chose. What acts on a terminal, or is no UTF-8, becomes \xNN. */
+void text_add_printable(struct text *text, const char *value)
+{
+	unsigned int code;
+	size_t size;
+
+	while (*value) {
+		size = text_character(value, &code);
+		if (size && code >= ' ' && (code < 0x7f || code > 0x9f)) {
+			text_add(text, "%.*s", (int)size, value);
+			value += size;
+		} else {
+			text_add(text, "\\x%02x", *value++ & 0xff);
+		}
+	}
 }
 
 const char *text_or_empty(const struct text *text)

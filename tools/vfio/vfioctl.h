@@ -3,7 +3,7 @@
  * vfioctl: what an administrator sees and does of VFIO, by sysfs and proc alone.
  *
  * One noun per file; a file calls only what stands before it here, which is the order in the
- * Makefile: message, text, tree, json, names, device, module, holder, group, print, use, acs, fd,
+ * Makefile: text, message, tree, json, names, device, module, holder, group, print, use, acs, fd,
  * steps, former, persist, binding, action, then the
  * commands.
  */
@@ -14,6 +14,18 @@
 #include <stddef.h>
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- text.c: text that grows, and UTF-8. */
+struct text {
+	char *bytes;		/* ends with NUL; NULL while empty */
+	size_t length;
+};
+
+__printf(2, 3) void text_add(struct text *text, const char *format, ...);
+size_t text_character(const char *bytes, unsigned int *code);
+void text_add_printable(struct text *text, const char *value);
+const char *text_or_empty(const struct text *text);
+void text_free(struct text *text);
 
 /* ---- message.c: exit codes and messages. The numbers are in the manual page. */
 enum status {
@@ -28,16 +40,6 @@ enum status {
 __printf(1, 2) void message(const char *format, ...);
 __printf(2, 3) int failure(enum status status, const char *format, ...);
 enum status status_of(int error);
-
-/* ---- text.c: text that grows. */
-struct text {
-	char *bytes;		/* ends with NUL; NULL while empty */
-	size_t length;
-};
-
-__printf(2, 3) void text_add(struct text *text, const char *format, ...);
-const char *text_or_empty(const struct text *text);
-void text_free(struct text *text);
 
 /* ---- tree.c: files, below a root that tests can choose. */
 struct names {
