@@ -15,11 +15,11 @@ static bool is_of_vfio(const char *file)
 	return !strncmp(file, "/dev/vfio/", 10) || !strcmp(file, "anon_inode:[vfio-device]");
 }
 
-/* Call @found for each fd that is of VFIO. */
-static void each(long pid, void (*found)(const char *fd, const char *file, const char *info))
+/* Call @found for each fd that is of VFIO; how many there are. */
+static size_t each(long pid, void (*found)(const char *fd, const char *file, const char *info))
 {
 	struct names fds = tree_names("/proc/%ld/fd", pid);
-	size_t i;
+	size_t count = 0, i;
 
 	for (i = 0; i < fds.count; i++) {
 		char *link = tree_path("/proc/%ld/fd/%s", pid, fds.name[i]);
@@ -32,11 +32,23 @@ static void each(long pid, void (*found)(const char *fd, const char *file, const
 		file[length] = '\0';
 		if (!is_of_vfio(file))
 			continue;
+		count++;
+		if (!found)
+			continue;
 		info = tree_read("/proc/%ld/fdinfo/%s", pid, fds.name[i]);
 		found(fds.name[i], file, info ? info : "");
 		free(info);
 	}
 	names_free(&fds);
+	return count;
+}
+
+/* Has a process anything of VFIO open? The kernel shows the folder to its user and to root. */
+enum fds fds_of(long pid)
+{
+	if (tree_has("/proc/%ld", pid) && !tree_has("/proc/%ld/fd/.", pid))
+		return FDS_HIDDEN;
+	return each(pid, NULL) ? FDS_OF_VFIO : FDS_OTHERS;
 }
 
 /* The next line "vfio…: VALUE" from @line on, split in place; NULL after the last. */

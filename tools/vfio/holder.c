@@ -60,7 +60,17 @@ static bool has_open(const char *pid, const char *opened)
 	return has;
 }
 
-/* Processes that have the file @opened open. */
+static bool is_among(const struct holders *holders, long pid)
+{
+	size_t i;
+
+	for (i = 0; i < holders->count; i++)
+		if (holders->holder[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* Adds the processes that have the file @opened open, but for those that are known already. */
 void holders_find(struct holders *holders, const char *opened)
 {
 	struct names processes = tree_names("/proc");
@@ -70,7 +80,8 @@ void holders_find(struct holders *holders, const char *opened)
 		const char *pid = processes.name[i];
 		char command[NAME_SIZE];
 
-		if (strspn(pid, "0123456789") != strlen(pid) || !has_open(pid, opened))
+		if (strspn(pid, "0123456789") != strlen(pid) || is_among(holders, atol(pid)) ||
+		    !has_open(pid, opened))
 			continue;
 		tree_line(command, sizeof(command), "/proc/%s/comm", pid);
 		holders_add(holders, atol(pid), command);

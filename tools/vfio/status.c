@@ -62,57 +62,98 @@ static long kib_of(const char *status, const char *key)
 	return line ? atol(line + strlen(key)) : -1;
 }
 
+/*
+ * Who opened the group, and who has it open. The kernel knows the former by a number, and a process
+ * may pass on what it opened and go: then the number is nobody's or a stranger's, of whom nothing
+ * is to be said.
+ */
+struct process {
+	const struct holder *holder;
+	enum fds fds;
+	char *status;		/* NULL: not known */
+	char limit[32];		/* empty: not known */
+};
+
 /* CAP_IPC_LOCK is no limit either, whatever the number says. */
-static void json_process(const struct holder *holder, const char *status, const char *limit)
+static void json_process(const struct process *process)
 {
 	json_open(NULL, '{');
-	json_number("pid", holder->pid);
-	json_text("command", holder->command);
-	json_number("locked_kib", kib_of(status, "\nVmLck:"));
-	json_number("pinned_kib", kib_of(status, "\nVmPin:"));
-	if (!strcmp(limit, "unlimited"))
+	json_number("pid", process->holder->pid);
+	json_text("command", process->holder->command);
+	if (process->fds == FDS_HIDDEN)
+		json_null("holds");
+	else
+		json_bool("holds", process->fds == FDS_OF_VFIO);
+	json_number("locked_kib", kib_of(process->status, "\nVmLck:"));
+	json_number("pinned_kib", kib_of(process->status, "\nVmPin:"));
+	if (!strcmp(process->limit, "unlimited"))
 		json_null("locked_limit_kib");
 	else
-		json_number("locked_limit_kib", limit[0] ? atoll(limit) / 1024 : -1);
-	json_fds("fds", holder->pid);
+		json_number("locked_limit_kib",
+			    process->limit[0] ? atoll(process->limit) / 1024 : -1);
+	json_fds("fds", process->holder->pid);
 	json_close('}');
 }
 
-static void print_process(const struct holder *holder, const char *status, const char *limit)
+static void print_memory(const struct process *process)
 {
-	long locked = kib_of(status, "\nVmLck:");
-	struct text command = {};
+	long locked = kib_of(process->status, "\nVmLck:");
 
-	text_add_printable(&command, holder->command);
-	printf("  process %ld %s", holder->pid, text_or_empty(&command));
-	text_free(&command);
-	if (locked >= 0)
-		printf(": %ld KiB locked", locked);
-	if (locked >= 0 && !strcmp(limit, "unlimited"))
+	if (locked < 0)
+		return;
+	printf(": %ld KiB locked", locked);
+	if (!strcmp(process->limit, "unlimited"))
 		printf(" (no limit)");
-	else if (locked >= 0 && limit[0])
-		printf(" (limit %lld KiB)", atoll(limit) / 1024);
-	if (locked >= 0)
-		printf(", %ld KiB pinned", kib_of(status, "\nVmPin:"));
-	putchar('\n');
-	print_fds(holder->pid);
+	else if (process->limit[0])
+		printf(" (limit %lld KiB)", atoll(process->limit) / 1024);
+	printf(", %ld KiB pinned", kib_of(process->status, "\nVmPin:"));
 }
 
-static void each_process(const struct holders *holders,
-			 void (*show)(const struct holder *holder, const char *status,
-				      const char *limit))
+static void print_process(const struct process *process)
 {
+	static const char * const words[] = {
+		[FDS_HIDDEN] = " (run as root to see more)",
+		[FDS_OTHERS] = " opened it and has passed it on",
+		[FDS_OF_VFIO] = "",
+	};
+	struct text command = {};
+
+	text_add_printable(&command, process->holder->command);
+	printf("  process %ld %s%s", process->holder->pid, text_or_empty(&command),
+	       words[process->fds]);
+	text_free(&command);
+	print_memory(process);
+	putchar('\n');
+	print_fds(process->holder->pid);
+}
+
+static void show_process(const struct holder *holder, void (*show)(const struct process *process))
+{
+	struct process process = { .holder = holder, .fds = fds_of(holder->pid) };
+	char pid[24];
+
+	if (process.fds == FDS_OF_VFIO) {
+		process.status = tree_read("/proc/%ld/status", holder->pid);
+		snprintf(pid, sizeof(pid), "%ld", holder->pid);
+		holder_memlock(pid, process.limit, sizeof(process.limit));
+	}
+	show(&process);
+	free(process.status);
+}
+
+static void each_process(const struct group *group, void (*show)(const struct process *process))
+{
+	struct holders holders = {};
 	size_t i;
 
-	for (i = 0; i < holders->count; i++) {
-		char *status = tree_read("/proc/%ld/status", holders->holder[i].pid);
-		char pid[24], limit[32];
-
-		snprintf(pid, sizeof(pid), "%ld", holders->holder[i].pid);
-		holder_memlock(pid, limit, sizeof(limit));
-		show(&holders->holder[i], status, limit);
-		free(status);
-	}
+	for (i = 0; i < group->holders.count; i++)
+		holders_add(&holders, group->holders.holder[i].pid,
+			    group->holders.holder[i].command);
+	if (group->node[0])
+		holders_find(&holders, group->node);
+	for (i = 0; i < holders.count; i++)
+		show_process(&holders.holder[i], show);
+	holders_free(&holders);
 }
 
 static void json_details(const struct device *device)
@@ -194,7 +235,7 @@ static void json_status(const struct target *target)
 	acs_explain(&target->group, &why);
 	json_text("shared_because", why.bytes);
 	json_open("processes", '[');
-	each_process(&target->group.holders, json_process);
+	each_process(&target->group, json_process);
 	json_close(']');
 	json_open("devices", '[');
 	each_device(target, json_details);
@@ -219,7 +260,7 @@ static void print_status(const struct target *target)
 	acs_explain(group, &why);
 	if (why.length)
 		printf("  one group because: %s\n", why.bytes);
-	each_process(&group->holders, print_process);
+	each_process(group, print_process);
 	each_device(target, print_details);
 	text_free(&why);
 }

@@ -169,6 +169,9 @@ bool use_by_host(const struct device *device, struct text *what);
 void acs_explain(const struct group *group, struct text *why);
 
 /* ---- fd.c: what a process has open of VFIO, and what fdinfo says of it. */
+enum fds { FDS_HIDDEN, FDS_OTHERS, FDS_OF_VFIO };
+
+enum fds fds_of(long pid);
 void json_fds(const char *key, long pid);
 void print_fds(long pid);
 
