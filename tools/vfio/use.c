@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Does the host use a device that is about to be taken from it? A disk is used when it, or a part
- * of it, is mounted, swapped to, one of a mounted btrfs, below another disk, or claimed by whatever
- * else in the kernel; also when it is one path of an NVMe disk of several. A network interface is
- * used when it is part of another, has a route, is up with an address that somebody gave it, or
- * belongs to another network namespace, where nothing of it can be seen.
+ * of it, is mounted, swapped to, one of a mounted btrfs, below another disk, claimed by whatever
+ * else in the kernel, or open by a process; also when it is one path of an NVMe disk of several. A
+ * network interface is used when it is part of another, has a route, is up with an address that
+ * somebody gave it, or belongs to another network namespace, where nothing of it can be seen. A
+ * physical function is used while it has virtual ones, which may be anybody's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,21 +101,47 @@ static bool disk_has_holders(const char *name, struct text *how)
 	return used;
 }
 
+/* sysfs writes the slash of a name as "!". */
+static void node_of(const char *name, char *node, size_t size)
+{
+	char *mark = node;
+
+	snprintf(node, size, "/dev/%s", name);
+	while ((mark = strchr(mark, '!')))
+		*mark = '/';
+}
+
 /* What claims a disk without a word in sysfs, and mounts of other namespaces. Root may ask. */
 static bool disk_is_claimed(const char *name, struct text *how)
 {
-	char *path = tree_path("/dev/%s", name), *mark;
+	char node[NAME_SIZE], *path;
 	bool used;
 	int fd;
 
-	for (mark = path; (mark = strchr(mark, '!')); )
-		*mark = '/';
+	node_of(name, node, sizeof(node));
+	path = tree_path("%s", node);
 	fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 	used = fd < 0 && errno == EBUSY;
 	if (fd >= 0)
 		close(fd);
 	free(path);
 	return say_if(used, "in use", how);
+}
+
+/* A process need not claim what it reads and writes: a virtual machine on a disk does not. */
+static bool disk_is_open(const char *name, struct text *how)
+{
+	struct holders holders = {};
+	char node[NAME_SIZE];
+
+	node_of(name, node, sizeof(node));
+	holders_find(&holders, node);
+	if (holders.count) {
+		text_add(how, "open by ");
+		holders_text(&holders, how);
+	}
+	holders_free(&holders);
+	return how->length > 0;
 }
 
 /* VLANs, bridges, bonds and the like. */
@@ -126,12 +154,36 @@ static bool interface_has_uppers(const char *name, struct text *how)
 	return used;
 }
 
+/* Those of its own addresses, its link and multicast the kernel makes for each that is up. */
+static bool is_ipv6_route(unsigned int prefix, unsigned long flags)
+{
+	return flags & RTF_UP && !(flags & RTF_LOCAL) && (prefix & 0xffc0) != 0xfe80 &&
+	       (prefix & 0xff00) != 0xff00;
+}
+
+/* The first 16 bits of where it goes tell enough. */
+static bool has_ipv6_route(const char *name)
+{
+	char *table = tree_read("/proc/net/ipv6_route"), *line, *rest = table;
+	bool has = false;
+
+	while (table && !has && (line = strsep(&rest, "\n"))) {
+		unsigned int prefix, flags;
+		char owner[NAME_SIZE];
+
+		has = sscanf(line, "%4x%*s %*x %*s %*x %*s %*x %*x %*x %x %63s", &prefix, &flags,
+			     owner) == 3 && !strcmp(owner, name) && is_ipv6_route(prefix, flags);
+	}
+	free(table);
+	return has;
+}
+
 static bool interface_has_route(const char *name, struct text *how)
 {
 	char word[NAME_SIZE + 8];
 
 	snprintf(word, sizeof(word), "\n%.50s\t", name);
-	return say_if(file_says("/proc/net/route", word), "a route", how);
+	return say_if(file_says("/proc/net/route", word) || has_ipv6_route(name), "a route", how);
 }
 
 /* The kernel itself gives each interface that is up an address of the link: it does not count. */
@@ -182,7 +234,7 @@ static const rule disk_rules[] = {
 	disk_is_mounted, disk_is_swap, disk_is_in_btrfs, disk_has_holders, NULL
 };
 
-static const rule claim_rules[] = { disk_is_claimed, NULL };
+static const rule claim_rules[] = { disk_is_claimed, disk_is_open, NULL };
 
 static const rule interface_rules[] = {
 	interface_has_uppers, interface_has_route, interface_has_address, NULL
@@ -248,10 +300,21 @@ static bool interface_is_elsewhere(const struct device *device)
 	return elsewhere;
 }
 
+static void count_functions(const struct device *device, struct text *what)
+{
+	char line[NAME_SIZE];
+
+	if (tree_line(line, sizeof(line), "/sys/bus/pci/devices/%s/sriov_numvfs", device->name) &&
+	    atoi(line) > 0)
+		text_add(what, "%s%d virtual function%s", what->length ? ", " : "", atoi(line),
+			 atoi(line) > 1 ? "s" : "");
+}
+
 /* Adds the names of what is in use to @what, and how; false when nothing is. */
 bool use_by_host(const struct device *device, struct text *what)
 {
-	char *folder = tree_resolve("/sys/bus/pci/devices/%s", device->name);
+	char *folder = strcmp(device->driver, VFIO_DRIVER) ?
+		       tree_resolve("/sys/bus/pci/devices/%s", device->name) : NULL;
 
 	if (folder) {
 		look("block", disk_rules, folder, what);
@@ -261,6 +324,7 @@ bool use_by_host(const struct device *device, struct text *what)
 		if (interface_is_elsewhere(device))
 			text_add(what, "%san interface in another network namespace",
 				 what->length ? ", " : "");
+		count_functions(device, what);
 	}
 	free(folder);
 	return what->length > 0;
