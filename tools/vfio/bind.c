@@ -32,10 +32,14 @@ static int check(const struct device *device, const struct options *options)
 
 static int prepare(const struct steps *steps)
 {
-	if (step_load(steps, VFIO_DRIVER) < 0)
-		return failure(STATUS_FAILED, "modprobe %s failed; vfioctl doctor may know why",
-			       VFIO_DRIVER);
-	return STATUS_OK;
+	int error = step_load(steps, VFIO_DRIVER);
+
+	if (!error)
+		return STATUS_OK;
+	if (status_of(error) == STATUS_DENIED)
+		return failure_of(error, "modprobe %s", VFIO_DRIVER);
+	return failure(STATUS_FAILED, "modprobe %s failed; vfioctl doctor may know why",
+		       VFIO_DRIVER);
 }
 
 static int take(const struct steps *steps, const struct device *device,
@@ -51,8 +55,7 @@ static int take(const struct steps *steps, const struct device *device,
 		return status;
 	error = persist_set(steps, device);
 	if (error)
-		return failure(status_of(error), "%s: writing its udev rule: %s", device->name,
-			       strerror(-error));
+		return failure_of(error, "%s: writing its udev rule", device->name);
 	return STATUS_OK;
 }
 

@@ -51,12 +51,6 @@ static bool is_loaded(const char *driver)
 	return driver[0] && tree_has("/sys/bus/pci/drivers/%s", driver);
 }
 
-static int refused(const struct device *device, const char *what, int error)
-{
-	return failure(status_of(error), "%s: %s: %s%s", device->name, what, strerror(-error),
-		       status_of(error) == STATUS_DENIED ? " (root can)" : "");
-}
-
 static int not_taken(const struct device *device, const char *driver)
 {
 	return failure(STATUS_FAILED, "%s: %s did not take it; the kernel's log says why (dmesg)",
@@ -80,7 +74,7 @@ int binding_take(const struct steps *steps, const struct device *device)
 		return STATUS_OK;
 	error = set_override(steps, device, VFIO_DRIVER);
 	if (error)
-		return refused(device, "driver_override", error);
+		return failure_of(error, "%s: driver_override", device->name);
 	former_remember(steps, device);
 	error = detach(steps, device);
 	if (!error)
@@ -90,7 +84,7 @@ int binding_take(const struct steps *steps, const struct device *device)
 
 	undo_take(steps, device);
 	if (error)
-		return refused(device, "taking it from its driver", error);
+		return failure_of(error, "%s: taking it from its driver", device->name);
 	return not_taken(device, VFIO_DRIVER);
 }
 
@@ -127,11 +121,11 @@ static int release(const struct steps *steps, const struct device *device, int a
 	int error = set_deadline(steps, device, after);
 
 	if (error)
-		return refused(device, "revoke_after_ms", error);
+		return failure_of(error, "%s: revoke_after_ms", device->name);
 	if (device->vfio[0] && !steps->dry)
 		say_who_has_it(device);
 	error = detach(steps, device);
-	return error ? refused(device, "unbind", error) : STATUS_OK;
+	return error ? failure_of(error, "%s: unbind", device->name) : STATUS_OK;
 }
 
 /* A device that had a driver before has one again, or people learn why not. */
@@ -170,7 +164,7 @@ int binding_give(const struct steps *steps, const struct device *device, int aft
 		return STATUS_OK;
 	error = set_override(steps, device, "");
 	if (error)
-		return refused(device, "driver_override", error);
+		return failure_of(error, "%s: driver_override", device->name);
 	if (ours)
 		status = release(steps, device, after);
 	if (status)
@@ -190,5 +184,5 @@ int binding_renew(const struct steps *steps, const struct device *device, int af
 	if (status)
 		return status;
 	error = write_to(steps, device->name, "drivers", VFIO_DRIVER, "bind");
-	return error ? refused(device, "binding it again", error) : STATUS_OK;
+	return error ? failure_of(error, "%s: binding it again", device->name) : STATUS_OK;
 }

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "vfioctl.h"
 
@@ -58,4 +60,20 @@ enum status status_of(int error)
 	default:
 		return STATUS_FAILED;
 	}
+}
+
+/* The same for a call that ended with @error, a negative errno: why, and whether root could. */
+int failure_of(int error, const char *format, ...)
+{
+	bool denied = status_of(error) == STATUS_DENIED && geteuid();
+	va_list arguments;
+	char *what;
+
+	va_start(arguments, format);
+	if (vasprintf(&what, format, arguments) < 0)
+		abort();
+	va_end(arguments);
+	message("%s: %s%s", what, strerror(-error), denied ? " (root can)" : "");
+	free(what);
+	return status_of(error);
 }

@@ -76,7 +76,7 @@ int step_remove(const struct steps *steps, const char *path)
 	return 0;
 }
 
-/* Load a module unless its driver is there. 0 or -errno. */
+/* Load a module unless its driver is there. 0 or -errno; modprobe does not say which. */
 int step_load(const struct steps *steps, const char *module)
 {
 	int status = -1;
@@ -100,5 +100,7 @@ int step_load(const struct steps *steps, const char *module)
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return status ? -ENOENT : 0;
+	if (!status)
+		return 0;
+	return geteuid() ? -EPERM : -ENOENT;
 }

@@ -231,21 +231,25 @@ int tree_write(const char *path, const char *content)
 	return put(path, content, 0);
 }
 
-static void make_folders(const char *path)
+static int make_folders(const char *path)
 {
 	char *copy = strdup(path), *slash;
+	int error = 0;
 
-	for (slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	for (slash = strchr(copy + 1, '/'); slash && !error; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		mkdir(copy, 0755);
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			error = -errno;
 		*slash = '/';
 	}
 	free(copy);
+	return error;
 }
 
 /* Make a file, and the folders it is in. Returns 0 or -errno. */
 int tree_create(const char *path, const char *content)
 {
-	make_folders(path);
-	return put(path, content, O_CREAT | O_TRUNC);
+	int error = make_folders(path);
+
+	return error ? error : put(path, content, O_CREAT | O_TRUNC);
 }

@@ -26,8 +26,7 @@ static int forget(const struct steps *steps, const struct device *device)
 	int error = persist_clear(steps, device);
 
 	if (error)
-		return failure(status_of(error), "%s: removing its udev rule: %s", device->name,
-			       strerror(-error));
+		return failure_of(error, "%s: removing its udev rule", device->name);
 	if (stale && !steps->dry)
 		message("%s: the initramfs has the rule yet: update-initramfs -u -k all",
 			device->name);

@@ -40,6 +40,7 @@ enum status {
 __printf(1, 2) void message(const char *format, ...);
 __printf(2, 3) int failure(enum status status, const char *format, ...);
 enum status status_of(int error);
+__printf(2, 3) int failure_of(int error, const char *format, ...);
 
 /* ---- tree.c: files, below a root that tests can choose. */
 struct names {
