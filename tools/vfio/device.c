@@ -14,23 +14,26 @@
 static const char * const harmless[] = { VFIO_DRIVER, "pcieport", "pci-stub", "shpchp" };
 
 /*
- * "6:d.0", "06:0d.0" or "0000:06:0d.0" → the kernel's name. False where it is none of these.
+ * "6:d.0", "06:0d.0" or "0000:06:0d.0" → the kernel's name. False where it is none of these. A
+ * number that is too large for any type is the largest of its own.
  */
 bool device_parse(const char *text, char *name, size_t size)
 {
-	unsigned int domain = 0, bus, slot, function;
+	unsigned long domain = 0, bus, slot, function;
 	int end = 0;
 
-	if (sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) != 4 ||
+	if (text[strspn(text, "0123456789abcdefABCDEF:.")])
+		return false;
+	if (sscanf(text, "%lx:%lx:%lx.%lx%n", &domain, &bus, &slot, &function, &end) != 4 ||
 	    text[end]) {
 		domain = 0;
 		end = 0;
-		if (sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3 || text[end])
+		if (sscanf(text, "%lx:%lx.%lx%n", &bus, &slot, &function, &end) != 3 || text[end])
 			return false;
 	}
-	if (bus > 0xff || slot > 0x1f || function > 7)
+	if (domain > 0xffffffff || bus > 0xff || slot > 0x1f || function > 7)
 		return false;
-	snprintf(name, size, "%04x:%02x:%02x.%x", domain, bus, slot, function);
+	snprintf(name, size, "%04lx:%02lx:%02lx.%lx", domain, bus, slot, function);
 	return true;
 }
 

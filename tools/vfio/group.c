@@ -178,12 +178,13 @@ static int load_device(struct target *target, const char *text)
 int target_load(struct target *target, const char *text)
 {
 	const char *digits = text;
+	int id;
 
 	memset(target, 0, sizeof(*target));
 	if (!strncmp(digits, "noiommu-", 8))
 		digits += 8;
-	if (*digits && strspn(digits, "0123456789") == strlen(digits)) {
-		if (!group_load(&target->group, atoi(digits)))
+	if (strspn(digits, "0123456789") == strlen(digits) && text_number(digits, 0, &id)) {
+		if (!group_load(&target->group, id))
 			return failure(STATUS_NOT_FOUND, "no group %s; vfioctl list shows all",
 				       text);
 		return STATUS_OK;

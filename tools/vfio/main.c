@@ -3,7 +3,6 @@
  * The command line of vfioctl.
  */
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,18 +73,6 @@ static int help(void)
 	return STATUS_OK;
 }
 
-/* A whole number from @least on. */
-static bool number(const char *text, int least, int *value)
-{
-	char *end;
-	long parsed = strtol(text, &end, 10);
-
-	if (end == text || *end || parsed < least || parsed > INT_MAX)
-		return false;
-	*value = parsed;
-	return true;
-}
-
 static bool take_option(struct options *options, int option)
 {
 	switch (option) {
@@ -108,11 +95,11 @@ static bool take_option(struct options *options, int option)
 		tree_root(optarg);
 		return true;
 	case AFTER:
-		return number(optarg, -1, &options->after);
+		return text_number(optarg, -1, &options->after);
 	case TIMES:
-		return number(optarg, 1, &options->times);
+		return text_number(optarg, 1, &options->times);
 	case INTERVAL:
-		return number(optarg, 1, &options->interval);
+		return text_number(optarg, 1, &options->interval);
 	default:
 		return false;
 	}

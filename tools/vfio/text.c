@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Text that grows as it is written, and UTF-8. Without memory the program ends: there is nothing to
- * save.
+ * Text that grows as it is written, UTF-8, and numbers. Without memory the program ends: there is
+ * nothing to save.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,18 @@ void text_add(struct text *text, const char *format, ...)
 	vsnprintf(text->bytes + text->length, more + 1, format, arguments);
 	va_end(arguments);
 	text->length += more;
+}
+
+/* A whole number from @least on; false where the text is none, or one that is out of range. */
+bool text_number(const char *text, int least, int *value)
+{
+	char *end;
+	long parsed = strtol(text, &end, 10);
+
+	if (end == text || *end || parsed < least || parsed > INT_MAX)
+		return false;
+	*value = parsed;
+	return true;
 }
 
 /*

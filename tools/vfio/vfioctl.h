@@ -15,13 +15,14 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- text.c: text that grows, and UTF-8. */
+/* ---- text.c: text that grows, UTF-8, and numbers. */
 struct text {
 	char *bytes;		/* ends with NUL; NULL while empty */
 	size_t length;
 };
 
 __printf(2, 3) void text_add(struct text *text, const char *format, ...);
+bool text_number(const char *text, int least, int *value);
 size_t text_character(const char *bytes, unsigned int *code);
 void text_add_printable(struct text *text, const char *value);
 const char *text_or_empty(const struct text *text);
