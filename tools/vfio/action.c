@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What bind, unbind and revoke have in common: they look at all devices that are meant, then change
- * one after the other, and answer with what they did, or would do, and how the devices are now.
+ * one after the other until one fails, and answer with what they did, or would do, and how the
+ * devices are now.
  */
 #include "vfioctl.h"
+
+/* What was done before a device failed stays done: which devices, and whose they are now. */
+static void say_done(const struct target *target, bool whole_group, const struct device *failed)
+{
+	const struct device *one = target->group.devices;
+	struct text done = {};
+
+	for (; one < failed; one++) {
+		struct device now;
+
+		if (!target_has(target, one, whole_group) || !device_load(&now, one->name))
+			continue;
+		text_add(&done, "%s%s (%s now)", done.length ? ", " : "", now.name,
+			 now.driver[0] ? now.driver : "no driver");
+	}
+	if (done.length)
+		message("done before that: %s", done.bytes);
+	text_free(&done);
+}
 
 static int each(const struct action *action, const struct target *target,
 		const struct options *options, const struct steps *steps, bool check)
@@ -20,6 +40,8 @@ static int each(const struct action *action, const struct target *target,
 			status = action->one(steps, device, options);
 		else if (action->check)
 			status = action->check(device, options);
+		if (status && !check && !options->dry)
+			say_done(target, options->group, device);
 		if (status)
 			return status;
 	}
