@@ -84,7 +84,7 @@ static int change(const struct action *action, const struct target *target,
 		json_end();
 	}
 	if (!status && !options->dry && action->hint)
-		action->hint(target);
+		action->hint(target, options);
 	return status;
 }
 

@@ -73,7 +73,7 @@ static void hint_viable(const struct group *group)
 }
 
 /* VFIO makes a group for a device that has none, if it may. */
-static void hint(const struct target *target)
+static void hint_group(const struct target *target)
 {
 	struct device device;
 	struct group group;
@@ -89,6 +89,15 @@ static void hint(const struct target *target)
 	else
 		hint_viable(&group);
 	group_free(&group);
+}
+
+/* No image has the rule yet that was written just now. */
+static void hint(const struct target *target, const struct options *options)
+{
+	hint_group(target);
+	if (!options->persist || !persist_needs_initramfs())
+		return;
+	message("an initramfs may bind the host's driver first: update-initramfs -u -k all");
 }
 
 int command_bind(const struct options *options)

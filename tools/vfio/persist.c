@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is to be bound at each boot: one udev rule for each device, by its address. The rule comes
- * before the one that loads drivers, so that vfio-pci is there first and no other driver matches.
+ * What is to be bound at each boot: one udev rule for each device, by its address. It comes before
+ * the rule that loads the device's own driver. That is no promise: each device has its own event,
+ * and a driver that is there already, or was loaded for another device, may have this one before
+ * its rule runs. The rule takes it from nobody; who must be first sets driver_override before udev
+ * begins, as the initramfs of vfio-dkms does.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,10 +36,13 @@ int persist_set(const struct steps *steps, const struct device *device)
 	return error;
 }
 
-/*
- * The package's hook puts the rules that are there into each initramfs that is made; one that is
- * older than the rule has not got it.
- */
+/* Does this machine make initramfs images that take along all rules that are there by then? */
+bool persist_needs_initramfs(void)
+{
+	return tree_has("/usr/share/initramfs-tools/hooks/udev");
+}
+
+/* An image that is older than the rule has not got it. */
 bool persist_is_in_initramfs(const struct device *device)
 {
 	struct names files = tree_names("/boot");
@@ -47,7 +53,7 @@ bool persist_is_in_initramfs(const struct device *device)
 
 	file_of(device, path, sizeof(path));
 	made = tree_time("%s", path);
-	if (made >= 0 && tree_has("/usr/share/initramfs-tools/hooks/vfio-dkms"))
+	if (made >= 0 && persist_needs_initramfs())
 		for (i = 0; i < files.count && !has; i++)
 			has = !strncmp(files.name[i], "initrd.img-", 11) &&
 			      tree_time("/boot/%s", files.name[i]) >= made;

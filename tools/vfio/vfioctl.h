@@ -195,6 +195,7 @@ void former_forget(const struct steps *steps, const struct device *device);
 
 /* ---- persist.c: what is to be bound at each boot. */
 int persist_set(const struct steps *steps, const struct device *device);
+bool persist_needs_initramfs(void);
 bool persist_is_in_initramfs(const struct device *device);
 int persist_clear(const struct steps *steps, const struct device *device);
 
@@ -228,7 +229,7 @@ struct action {
 	int (*one)(const struct steps *steps, const struct device *device,
 		   const struct options *options);
 	/* What people should know afterwards. */
-	void (*hint)(const struct target *target);
+	void (*hint)(const struct target *target, const struct options *options);
 };
 
 int action_run(const struct action *action, const struct options *options);
