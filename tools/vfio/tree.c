@@ -87,7 +87,7 @@ static char *read_all(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct text text = {};
-	char piece[4096];
+	char piece[1 << 16];
 	ssize_t got;
 
 	if (fd < 0)
