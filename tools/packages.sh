@@ -27,7 +27,7 @@ declare -A lists=(
 	[clients]="qemu-utils qemu-block-extra driverctl udev python3-minimal dpdk dpdk-dev"
 	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils e2fsprogs shellcheck"
 	[deb]="build-essential dpkg-dev debhelper dh-dkms lintian fakeroot"
-	[package]="dkms debhelper initramfs-tools udev"
+	[package]="dkms openssl debhelper initramfs-tools udev"
 	[debug]="gcc bc bison flex libelf-dev libssl-dev xz-utils"
 )
 
