@@ -4,6 +4,7 @@
  * has a device, or the distribution's own.
  */
 
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,23 @@ static void file_version(const char *path, char *version, size_t size)
 }
 
 /*
+ * The version that DKMS has installed for a kernel; empty where it is not DKMS's. It has a link by
+ * the kernel's name to the folder VERSION/KERNEL/MACHINE.
+ */
+static void dkms_version(const struct utsname *kernel, char *version, size_t size)
+{
+	char *folder = tree_resolve("/var/lib/dkms/vfio/kernel-%s-%s", kernel->release,
+				    kernel->machine);
+
+	if (!folder)
+		return;
+	snprintf(version, size, "%s", basename(dirname(dirname(folder))));
+	free(folder);
+}
+
+/*
  * Is there a file of ours for the running kernel, and of which version? One that is compressed, as
- * the modules of newer kernels are, is not asked: then the version is empty.
+ * the modules of newer kernels are, cannot be asked: only what DKMS installed has a version then.
  */
 bool module_installed(char *version, size_t size)
 {
@@ -71,6 +87,8 @@ bool module_installed(char *version, size_t size)
 			continue;
 		if (!suffix[0])
 			file_version(path, version, size);
+		else if (strstr(path, "/dkms/"))
+			dkms_version(&name, version, size);
 		return true;
 	}
 	return false;
