@@ -370,7 +370,7 @@ static int maps_apart_in_cgroup(int fd)
 		return 3;
 	if (many - few < LOG_PAGES * 6)
 		return 4;
-	/* 8 bytes for each run, and an eighth; but whole slabs are charged, larger ones to debug. */
+	/* 8 bytes for each run, and an eighth; but whole slabs are charged, and larger to debug. */
 	return many - few > LOG_PAGES * 12 && access("/sys/kernel/debug/kmemleak", F_OK) ? 5 : 0;
 }
 
