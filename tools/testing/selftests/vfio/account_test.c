@@ -335,8 +335,11 @@ static int maps_in_cgroup(int fd, char *memory)
 
 #define LOG_PAGES 8192
 
-/* By how much the kernel's memory for the cgroup grows with a map of as many pages. */
-static long grows_with(int fd, const void *memory, __u64 iova)
+/*
+ * By how much the kernel's memory for the cgroup grows with a map of as many pages; by less than
+ * nothing if something else is given back meanwhile.
+ */
+static int grows_with(int fd, const void *memory, __u64 iova, long *bytes)
 {
 	long before;
 
@@ -346,7 +349,8 @@ static long grows_with(int fd, const void *memory, __u64 iova)
 	if (dma_map_rw(fd, memory, iova, LOG_PAGES * PAGE))
 		return -1;
 	sleep(3);
-	return cgroup_kernel_bytes(CGROUP "/vfio-test") - before;
+	*bytes = cgroup_kernel_bytes(CGROUP "/vfio-test") - before;
+	return 0;
 }
 
 /*
@@ -363,11 +367,9 @@ static int maps_apart_in_cgroup(int fd)
 	    file_write(CGROUP "/vfio-test/cgroup.procs", "0"))
 		return 1;
 	memset(whole, 1, LOG_PAGES * PAGE);
-	few = grows_with(fd, whole, 8 * IOVA);
-	many = grows_with(fd, at, 16 * IOVA);
-	fprintf(stderr, "# a few pieces: %ld bytes, all apart: %ld\n", few, many);
-	if (few < 0 || many < 0)
+	if (grows_with(fd, whole, 8 * IOVA, &few) || grows_with(fd, at, 16 * IOVA, &many))
 		return 3;
+	fprintf(stderr, "# a few pieces: %ld bytes, all apart: %ld\n", few, many);
 	if (many - few < LOG_PAGES * 6)
 		return 4;
 	/* 8 bytes for each run, and an eighth; but whole slabs are charged, and larger to debug. */
