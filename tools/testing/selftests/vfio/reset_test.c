@@ -460,14 +460,23 @@ static bool is_marked(const struct client *c)
 	       bar_read32(c, 0, E1000_RING) == 0x12340;
 }
 
-/* A hot reset reaches both, and leaves config space as it was. */
+/* A hot reset reaches both, is an event of each, and leaves config space as it was. */
 TEST_F(pair, reset)
 {
+	char part[64], text[256];
+
 	ASSERT_OK(mark(&self->first));
 	ASSERT_OK(mark(&self->second));
 	EXPECT_TRUE(is_marked(&self->first));
 	EXPECT_TRUE(is_marked(&self->second));
+	ASSERT_OK(trace_open());
+	ASSERT_OK(trace_listen(true));
 	ASSERT_OK(hot_reset_by(self->second.device, 1, &self->first.group));
+	snprintf(part, sizeof(part), "device=%s kind=hot ret=0", self->first.func.bdf);
+	EXPECT_EQ(1, trace_get("reset", part, 0, text, sizeof(text)));
+	snprintf(part, sizeof(part), "device=%s kind=hot ret=0", self->second.func.bdf);
+	EXPECT_EQ(1, trace_get("reset", part, 0, text, sizeof(text)));
+	trace_close();
 	EXPECT_EQ(0, bar_read32(&self->first, 0, E1000_RING));
 	EXPECT_EQ(0, bar_read32(&self->second, 0, E1000_RING));
 }

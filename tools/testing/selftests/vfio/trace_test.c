@@ -309,7 +309,7 @@ TEST_F(trace, config)
 	EXPECT_EVENT("config_trap", "device=%s pos=0x0 width=2 value=0x4711 hardware=0x0", bdf);
 }
 
-/* The user's reset of a function, and of its slot, and the host's. */
+/* The user's reset of a function, and the host's. Others: reset_test. */
 TEST_F(trace, resets)
 {
 	if (!open_or_skip(_metadata, &self->disk, NVME, 0, VFIO_TYPE1v2_IOMMU))
@@ -320,14 +320,6 @@ TEST_F(trace, resets)
 	trace_reset();
 	ASSERT_OK(pci_reset(&self->disk.func));
 	EXPECT_EVENT("reset", "device=%s kind=host ret=0", self->disk.func.bdf);
-
-	/* The disk has no slot or bus that may be reset, the card has one by itself. */
-	client_close(&self->disk);
-	if (!open_or_skip(_metadata, &self->disk, E1000E, 0, VFIO_TYPE1v2_IOMMU))
-		return;
-	trace_reset();
-	ASSERT_OK(hot_reset_by(self->disk.device, 1, &self->disk.group));
-	EXPECT_EVENT("reset", "device=%s kind=hot ret=0", self->disk.func.bdf);
 }
 
 /* All steps of a device that is taken at once, in their order; and of one that nobody has: none. */
