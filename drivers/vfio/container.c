@@ -522,12 +522,15 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 /**
  * vfio_container_refuse - tell the container's user why a group does not join: -EINVAL
  * @container: the container
+ * @member: the group's place in a container, perhaps another one; has its @iommu_group
  * @why: a sentence
  *
  * Context: VFIO_GROUP_SET_CONTAINER.
  */
-void vfio_container_refuse(struct vfio_container *container, const char *why)
+void vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
+			   const char *why)
 {
+	trace_group_attach(container, member, -EINVAL);
 	vfio_reason_note(&container->reason, "%s", why);
 	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, -EINVAL);
 }

@@ -90,7 +90,8 @@ static int group_join_container(struct vfio_group *group, struct file *file)
 
 	if (group->member.container) {
 		if (container)
-			vfio_container_refuse(container, "the group is in a container already");
+			vfio_container_refuse(container, &group->member,
+					      "the group is in a container already");
 		return -EINVAL;
 	}
 	if (!group->iommu_group)
@@ -286,13 +287,11 @@ static int group_take(struct vfio_group *group, struct file *file)
 static int group_fops_open(struct inode *inode, struct file *file)
 {
 	struct vfio_group *group = container_of(inode->i_cdev, struct vfio_group, cdev);
+	bool allowed = !group->member.noiommu || capable(CAP_SYS_RAWIO);
 	int ret;
 
-	if (group->member.noiommu && !capable(CAP_SYS_RAWIO))
-		return -EPERM;
-
 	mutex_lock(&group->lock);
-	ret = group_take(group, file);
+	ret = allowed ? group_take(group, file) : -EPERM;
 	trace_group_open(group, ret);
 	mutex_unlock(&group->lock);
 

@@ -172,7 +172,8 @@ void vfio_virqfd_exit(void);
 
 /* container.c */
 struct vfio_container *vfio_container_from_file(struct file *file);
-void vfio_container_refuse(struct vfio_container *container, const char *why);
+void vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
+			   const char *why);
 int vfio_container_attach(struct vfio_container *container, struct vfio_member *member);
 void vfio_container_detach(struct vfio_member *member);
 bool vfio_container_enforces_coherency(struct vfio_member *member);

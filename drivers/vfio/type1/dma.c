@@ -402,7 +402,7 @@ void mappings_close(struct type1_iommu *iommu, struct list_head *gone)
 
 	lockdep_assert_held_write(&iommu->domains_lock);
 
-	iommu->closed = true;
+	WRITE_ONCE(iommu->closed, true);
 	while ((mapping = mapping_first(iommu, &iova_everything))) {
 		mapping_unmap(iommu, mapping);
 		mapping_unlink(iommu, mapping);
@@ -516,7 +516,8 @@ static int mapping_map_log(struct type1_iommu *iommu, struct type1_mapping *mapp
 	unsigned long runs = mapping->log.nr - !!rest;
 	int ret = 0;
 
-	while (!ret && (mapping->log.nr - walk->passed > rest ||
+	/* A batch that comes too late fails, though there be none. */
+	while (!ret && (mapping->log.nr - walk->passed > rest || READ_ONCE(iommu->closed) ||
 			mapping_waiting(mapping, walk) >= 2 * WALK_BYTES)) {
 		if (fatal_signal_pending(current) || down_read_killable(&iommu->domains_lock))
 			return -EINTR;

@@ -221,7 +221,8 @@ static long device_memory_locked(struct pinner *pinner)
 	if (ret)
 		return ret;
 
-	nr = min3(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT, RUN_PAGES_MAX);
+	nr = min3(pinner->left, (vma->vm_end - addr) >> PAGE_SHIFT,
+		  run_room(pinner->pfn));
 	if (vfio_vma_is_linear(vma))
 		return nr;
 	for (i = 1; i < nr && !fatal_signal_pending(current); i++) {
@@ -311,7 +312,7 @@ bool pinner_run(const struct pinner *pinner, struct pin_run *run)
 	}
 	run->pfn = page_to_pfn(pinner->pages[i]);
 	next = run->pfn + step;
-	while (++i < end && next + step - run->pfn <= RUN_PAGES_MAX &&
+	while (++i < end && next - run->pfn < run_room(run->pfn) &&
 	       page_to_pfn(pinner->pages[i]) == next)
 		next += step;
 	run->pages = next - run->pfn;

@@ -551,9 +551,14 @@ void prefault_dismiss(struct prefault *ahead)
 		return;
 	WRITE_ONCE(crew->ended, true);
 	wake_up_all(&crew->moved);
-	/* Where one is in the middle of a fault, it is as if its process were killed. */
-	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++)
+	/*
+	 * Where one is in the middle of a fault, it is as if its process were killed; and somebody
+	 * waits for it now.
+	 */
+	for (unsigned int i = 0; i < crew->nr && crew->helpers[i].task; i++) {
+		set_user_nice(crew->helpers[i].task, task_nice(current));
 		send_sig(SIGKILL, crew->helpers[i].task, 1);
+	}
 }
 
 /**

@@ -134,6 +134,12 @@ static inline bool run_is_memory(const struct pin_run *run)
  */
 #define RUN_PAGES_MAX	(SZ_1G >> PAGE_SHIFT)
 
+/* Most pages of a run that begins there. */
+static inline unsigned long run_room(unsigned long pfn)
+{
+	return RUN_PAGES_MAX - (pfn & (RUN_PAGES_MAX - 1));
+}
+
 /* Pages of a mapping that is made while a guest runs, as its IOMMU asks: seldom more. */
 #define PINNER_FEW	8
 
