@@ -98,6 +98,7 @@ static unsigned long pinlog_grow_by(const struct pinlog *log)
 	return min((bytes - sizeof(struct pinlog_chunk)) / sizeof(u64), log->limit - log->pages);
 }
 
+/* A new chunk at the end. */
 static int pinlog_grow(struct pinlog *log)
 {
 	unsigned long room = pinlog_grow_by(log);
@@ -131,8 +132,7 @@ static bool pinlog_extend(struct pinlog *log, u64 next)
 
 	if (!log->nr || FIELD_GET(RUN_KIND, next) == PIN_LENT ||
 	    (*last & RUN_PLACE) + pages != (next & RUN_PLACE) ||
-	    pages + FIELD_GET(RUN_PAGES, next) > RUN_PAGES_MAX ||
-	    IS_ALIGNED(FIELD_GET(RUN_PFN, next), RUN_PAGES_MAX))
+	    pages + FIELD_GET(RUN_PAGES, next) > run_room(FIELD_GET(RUN_PFN, *last)))
 		return false;
 	*last += next & RUN_PAGES;
 	return true;

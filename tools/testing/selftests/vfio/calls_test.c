@@ -6,7 +6,6 @@
  */
 #include <kselftest_harness.h>
 #include <linux/pci_regs.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "lib/check.h"
@@ -198,26 +197,6 @@ TEST_F(calls, undo)
 	munmap(at, size);
 }
 
-static int dirty(int container, __u32 what)
-{
-	struct vfio_iommu_type1_dirty_bitmap request = { .argsz = sizeof(request), .flags = what };
-
-	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &request);
-}
-
-static int dirty_get(int container, __u64 size, __u64 *bitmap)
-{
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		struct vfio_iommu_type1_dirty_bitmap_get range;
-	} request = {
-		.head = { sizeof(request), VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP },
-		.range = { IOVA, size, { PAGE, size / PAGE / 8, bitmap } },
-	};
-
-	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &request);
-}
-
 /* What may be dirty is known without the IOMMU: all that was mapped for writing. */
 TEST_F(calls, dirty_bitmap)
 {
@@ -226,13 +205,13 @@ TEST_F(calls, dirty_bitmap)
 
 	ASSERT_OK(memory_touched(&self->m, TRANSPARENT, size, NULL));
 	ASSERT_OK(dma_map_rw(self->c.container, self->m.at, IOVA, size));
-	ASSERT_OK(dirty(self->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	ASSERT_OK(dirty_switch(self->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	trace_reset();
-	EXPECT_OK(dirty_get(self->c.container, size, bitmap));
+	EXPECT_OK(dirty_get(self->c.container, IOVA, size, PAGE, bitmap, sizeof(bitmap)));
 	EXPECT_EQ(~0ULL, bitmap[0]);
 	for (size_t i = 0; i < NR_FUNCTIONS; i++)
 		EXPECT_CALLS(0, functions[i]);
-	EXPECT_OK(dirty(self->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	EXPECT_OK(dirty_switch(self->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
 	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
 }
 

@@ -19,33 +19,6 @@
 #define UNMAP_GET	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
 #define BITMAP_MAX	(256 * MIB)
 
-static int dirty_switch(int container, __u32 flags)
-{
-	struct vfio_iommu_type1_dirty_bitmap dirty = {
-		.argsz = sizeof(dirty),
-		.flags = flags,
-	};
-
-	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &dirty);
-}
-
-static int dirty_get(int container, __u64 iova, __u64 size, __u64 pgsize, void *data, __u64 bytes)
-{
-	union {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		__u8 room[sizeof(struct vfio_iommu_type1_dirty_bitmap) +
-			  sizeof(struct vfio_iommu_type1_dirty_bitmap_get)];
-	} request = { .head = { .argsz = sizeof(request), .flags = GET } };
-	struct vfio_iommu_type1_dirty_bitmap_get get = {
-		.iova = iova,
-		.size = size,
-		.bitmap = { .pgsize = pgsize, .size = bytes, .data = data },
-	};
-
-	memcpy(request.head.data, &get, sizeof(get));
-	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &request);
-}
-
 /* Returns the bytes unmapped. */
 static long long unmap_get(int container, __u32 flags, __u64 iova, __u64 size, __u64 pgsize,
 			   void *data, __u64 bytes)

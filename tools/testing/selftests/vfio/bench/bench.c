@@ -442,41 +442,26 @@ static void run_access(const struct row *row, struct bench_state *s)
 	close(event);
 }
 
-static int dirty(int container, __u32 flags, const struct vfio_bitmap *bitmap)
-{
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} arg = {
-		.head = { .argsz = sizeof(arg), .flags = flags },
-		.get = { .iova = 64 * GIB, .size = 64 * GIB },
-	};
-
-	if (bitmap)
-		arg.get.bitmap = *bitmap;
-	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &arg);
-}
-
 /* 64 GiB of IOVAs, all mapped, to the same memory again and again. */
 static void run_dirty(const struct row *row, struct bench_state *s)
 {
-	struct vfio_bitmap bitmap = { .pgsize = PAGE, .size = 64 * GIB / PAGE / 8 };
+	const size_t bytes = 64 * GIB / PAGE / 8;
+	char *bitmap = calloc(1, bytes);
 	double start;
 
-	bitmap.data = calloc(1, bitmap.size);
-	memset(bitmap.data, 0, bitmap.size);
+	memset(bitmap, 0, bytes);
 	for (size_t at = 0; at < 64 * GIB; at += s->size)
 		map(s, s->memory, 64 * GIB + at, s->size);
-	check(!dirty(s->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, NULL), "dirty START");
+	check(!dirty_switch(s->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), "dirty START");
 	for (int i = 0; i < 2; i++) {
 		start = now();
-		check(!dirty(s->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, &bitmap),
+		check(!dirty_get(s->c.container, 64 * GIB, 64 * GIB, PAGE, bitmap, bytes),
 		      "dirty GET");
 	}
 	sample(row, s, "get", now() - start);
-	dirty(s->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, NULL);
+	dirty_switch(s->c.container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
 	check(dma_unmap(s->c.container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0) > 0, "unmap of all");
-	free(bitmap.data);
+	free(bitmap);
 }
 
 /**

@@ -145,6 +145,40 @@ void *memory_huge(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Starts and stops the tracking of dirty pages. */
+int dirty_switch(int container, __u32 flags)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = {
+		.argsz = sizeof(dirty),
+		.flags = flags,
+	};
+
+	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &dirty);
+}
+
+/* The bitmap of a range, into @data of so many bytes. */
+int dirty_get(int container, __u64 iova, __u64 size, __u64 pgsize, void *data, __u64 bytes)
+{
+	union {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		__u8 room[sizeof(struct vfio_iommu_type1_dirty_bitmap) +
+			  sizeof(struct vfio_iommu_type1_dirty_bitmap_get)];
+	} request = {
+		.head = {
+			.argsz = sizeof(request),
+			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		},
+	};
+	struct vfio_iommu_type1_dirty_bitmap_get get = {
+		.iova = iova,
+		.size = size,
+		.bitmap = { .pgsize = pgsize, .size = bytes, .data = data },
+	};
+
+	memcpy(request.head.data, &get, sizeof(get));
+	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &request);
+}
+
 /* Can the IOMMU? As its register says, by sysfs: 1 or 0; -1 where there is no such IOMMU. */
 int iommu_enforces_coherency(void)
 {

@@ -156,6 +156,8 @@ long locked_kib_of(pid_t pid);
 bool locked_becomes(long kib);
 void *memory_new(size_t size);
 void *memory_huge(size_t size);
+int dirty_switch(int container, __u32 flags);
+int dirty_get(int container, __u64 iova, __u64 size, __u64 pgsize, void *data, __u64 bytes);
 
 /* Kinds of memory that can be mapped for devices. */
 enum memory_kind {
