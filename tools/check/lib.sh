@@ -36,7 +36,8 @@ verdict() {
 }
 
 # selftests KERNEL [OPTION...]: boot it as each machine of the table, run the machine's programs, add
-# up what their last lines say. Where coverage is set, it becomes a folder of what each machine gives.
+# up what their last lines say. KERNEL may be the folder of one that was built here, which has no VFIO of its
+# own. Where coverage is set, it becomes a folder of what each machine gives.
 # The default machine takes as long as all others together, which run one by one beside it.
 selftests() {
 	local default machine programs options sum
@@ -44,6 +45,7 @@ selftests() {
 	default=$(mktemp -d)
 	while IFS='|' read -r machine programs options <&3; do
 		[[ $machine == \#* ]] && continue
+		[[ ! -d $1 || $options != *--in-tree* ]] || continue
 		read -r machine <<<"$machine"
 		read -r -a options <<<"$options"
 		if [ -n "${coverage-}" ]; then
