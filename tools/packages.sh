@@ -3,8 +3,8 @@
 #
 # packages.sh: Debian packages for whoever builds and tests, by name and only where missing.
 #
-#   packages.sh install LIST...    install packages of lists: build vm demo bench clients check debug
-#                                  deb package
+#   packages.sh install LIST...    install packages of lists: build vm demo bench check debug deb
+#                                  package, and those of each client (tools/check/check-clients)
 #   packages.sh kernels            print the releases of Debian's two kernels, oldest first
 #   packages.sh headers KVER       install the headers of a kernel
 #   packages.sh image KVER         unpack a kernel into the build folder, print where
@@ -24,10 +24,15 @@ declare -A lists=(
 	[vm]="qemu-system-x86 busybox-static cpio kmod"
 	[demo]="qemu-utils qemu-block-extra"
 	[bench]="python3-minimal"
-	[clients]="qemu-utils qemu-block-extra driverctl udev python3-minimal dpdk dpdk-dev"
+	[nvme]="qemu-utils qemu-block-extra"
+	[dpdk]="dpdk dpdk-dev python3-minimal"
+	[qemu]="qemu-system-x86 seabios"
+	[sysfs]="driverctl udev"
+	[tracers]="bpftrace linux-perf qemu-utils qemu-block-extra"
+	[kvm]="qemu-system-x86 seabios busybox-static cpio kmod xz-utils"
 	[check]="gcc gcc-multilib libc6-dev linux-libc-dev sparse perl xz-utils binutils e2fsprogs shellcheck"
 	[deb]="build-essential dpkg-dev debhelper dh-dkms lintian fakeroot"
-	[package]="dkms openssl debhelper initramfs-tools udev"
+	[package]="ccache dkms openssl debhelper initramfs-tools udev"
 	[debug]="gcc bc bison flex libelf-dev libssl-dev xz-utils"
 )
 
