@@ -20,7 +20,6 @@ timeout=45
 . "$here/settings"
 # shellcheck source=tools/testing/selftests/vfio/lib/complaints.sh
 . "$here/lib/complaints.sh"
-kmemleak=/sys/kernel/debug/kmemleak
 [ ! -e $kmemleak ] || timeout=$((timeout * 8))
 
 passed=0 failed=0 skipped=0 stuck=''
@@ -154,31 +153,6 @@ between() {
 	REPORTS_ONLY=1 complained "all programs"
 }
 
-# The scanner only looks at what is older than five seconds; the second scan clears up what the
-# first one saw in passing.
-leaks() {
-	sleep 6
-	echo scan >$kmemleak
-	echo scan >$kmemleak
-	ours <$kmemleak
-}
-
-# ours: leaks without a PF that the kernel loses. Who takes all functions out of a slot, be it a port's driver
-# or the firmware's, takes the VFs of a PF before the PF, and then nobody gives back the references that VFs
-# had of it (pci_iov_remove_virtfn()). What was there when the machine began is never left out.
-ours() {
-	awk '
-		/^unreferenced object/ { count++ }
-		/pci_iov_init\+/ { lost = 1 }
-		{ leak[count] = leak[count] $0 "\n" }
-		END {
-			for (i = 1; i <= count; i++)
-				if (!lost || leak[i] ~ /\[vfio|comm "swapper/ ||
-				    leak[i] !~ /pci_scan_single_device|device_set_driver_override/)
-					printf "%s", leak[i]
-		}'
-}
-
 # coverage: where the kernel counts the lines that ran and somebody wants to know, hand the counts out.
 coverage() {
 	[ -d /out ] && [ -d /sys/kernel/debug/gcov ] || return 0
@@ -216,7 +190,7 @@ if [ "$1" = --machine ]; then
 	set -- "${programs[@]}"
 fi
 [ -x "${1-}" ] || { echo "Bail out! no self-tests in $programs_dir: make selftests"; exit 1; }
-[ ! -e $kmemleak ] || { echo scan >$kmemleak && echo clear >$kmemleak; }
+forget_leaks
 
 echo "KTAP version 1"
 echo "1..$(($# + 3 + $([ -e $kmemleak ] && echo 1 || echo 0)))"

@@ -28,17 +28,58 @@ tell() { echo "$1" >&"$orders"; }
 
 # answers REGEX: by QMP, soon
 answers() {
-	wait_for $patience grep -q "$1" "$work/qmp" && return
+	wait_for $patience has_said "$1" && runs && return
 	echo "QEMU does not say $1:"
 	cat "$work/qmp" "$work/qemu"
 	return 1
 }
 
+# has_said REGEX: or will not any more
+has_said() { grep -q "$1" "$work/qmp" || ! runs; }
+
+# runs: also false for one that has ended and was not waited for
+runs() { [ -n "$qemu" ] && jobs -pr | grep -qx "$qemu"; }
+
 # end: what a step that failed has left
 end() {
-	[ -n "$qemu" ] && [ -d "/proc/$qemu" ] || return 0
-	kill -KILL "$qemu"
-	wait "$qemu"
+	! runs || kill -KILL "$qemu"
+	[ -z "$qemu" ] || wait "$qemu"
+	qemu=''
 } 2>/dev/null
 
-quit() { tell '{"execute":"quit"}' && wait "$qemu"; }
+# ended: by itself, soon; its status
+ended() {
+	local status=0
+
+	wait_for $patience is_over || { echo "QEMU runs on"; return 1; }
+	wait "$qemu" || status=$?
+	qemu=''
+	return $status
+}
+
+is_over() { ! runs; }
+
+quit() { tell '{"execute":"quit"}' && ended; }
+
+# The moments of a kill, each within so many milliseconds: of a machine that has started to use its devices,
+# of one that starts, of one that ends, which may be faster.
+killed_in_use() { wait_for $patience something_pinned && kill_at_random "$qemu" "$1"; }
+killed_at_start() { kill_at_random "$qemu" "$1"; }
+killed_at_end() {
+	local after=$((RANDOM % (500 * slow)))
+
+	wait_for $patience something_pinned || return
+	tell '{"execute":"quit"}'
+	sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
+	shown "kill -9 $after ms after it was told to end"
+	kill -KILL "$qemu"
+	wait "$qemu"
+	[[ $? =~ ^(0|137)$ ]]
+}
+moments=(killed_in_use killed_at_start killed_at_end)
+
+# kill_qemu ROUND MILLISECONDS: one moment after the other
+kill_qemu() {
+	"${moments[($1 - 1) % 3]}" "$2" 2>/dev/null || return
+	qemu=''
+}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What the kernel says while something is checked, and which of it is a complaint.
+# What the kernel says while something is checked, which of it is a complaint, and what has leaked.
 
 # What a kernel says when something is wrong. RCU stalls and slow clocks are the emulation's doing.
 complaints='BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|INFO: (possible|task|lockdep|trying)'
@@ -61,5 +61,35 @@ complained() {
 					print lines[i]
 					said++
 				}
+		}'
+}
+
+kmemleak=/sys/kernel/debug/kmemleak
+
+# forget_leaks: what is lost by now is nobody's fault who is checked
+forget_leaks() { [ ! -e $kmemleak ] || { echo scan >$kmemleak && echo clear >$kmemleak; }; }
+
+# The scanner only looks at what is older than five seconds; the second scan clears up what the
+# first one saw in passing.
+leaks() {
+	sleep 6
+	echo scan >$kmemleak
+	echo scan >$kmemleak
+	ours <$kmemleak
+}
+
+# ours: leaks without a PF that the kernel loses. Who takes all functions out of a slot, be it a port's driver
+# or the firmware's, takes the VFs of a PF before the PF, and then nobody gives back the references that VFs
+# had of it (pci_iov_remove_virtfn()). What was there when the machine began is never left out.
+ours() {
+	awk '
+		/^unreferenced object/ { count++ }
+		/pci_iov_init\+/ { lost = 1 }
+		{ leak[count] = leak[count] $0 "\n" }
+		END {
+			for (i = 1; i <= count; i++)
+				if (!lost || leak[i] ~ /\[vfio|comm "swapper/ ||
+				    leak[i] !~ /pci_scan_single_device|device_set_driver_override/)
+					printf "%s", leak[i]
 		}'
 }

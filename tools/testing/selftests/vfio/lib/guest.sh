@@ -33,9 +33,9 @@ bind() {
 	[ "$(driver_of "$1")" = "$2" ]
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds
+# wait_for SECONDS COMMAND...: until it succeeds; slow: so many times longer here
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${slow:-1}))
 
 	shift
 	until "$@"; do
