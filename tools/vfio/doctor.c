@@ -3,9 +3,11 @@
  * vfioctl doctor: is this machine fit to give devices to programs? Each check says how it is and,
  * where something is wrong, what to do in one line.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "vfioctl.h"
 
@@ -34,31 +36,82 @@ static bool file_says(const char *path, const char *word)
 	return says;
 }
 
-static void check_iommu(struct finding *finding)
+static bool iommu_is_on(void)
 {
 	struct names iommus = tree_names("/sys/class/iommu");
+	bool on = iommus.count;
+
+	names_free(&iommus);
+	return on;
+}
+
+/* Is this one of the words that the kernel was booted with, by itself or before a comma? */
+static bool was_booted_with(const char *argument)
+{
+	char *line = tree_read("/proc/cmdline"), *word, *rest = line;
+	size_t length = strlen(argument);
+	bool was = false;
+
+	while (line && !was && (word = strsep(&rest, "\n ")))
+		was = !strncmp(word, argument, length) && (!word[length] || word[length] == ',');
+	free(line);
+	return was;
+}
+
+/* What was given to the kernel that turns the IOMMU off. NULL: nothing. */
+static const char *argument_against_iommu(void)
+{
+	static const char * const arguments[] = {
+		"iommu=off", "intel_iommu=off", "amd_iommu=off"
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(arguments); i++)
+		if (was_booted_with(arguments[i]))
+			return arguments[i];
+	return NULL;
+}
+
+/* Is this a kernel that leaves Intel's IOMMU off unless it is asked? Debian's are not. */
+static bool kernel_wants_to_be_asked(void)
+{
+	char config[PATH_MAX];
+	struct utsname kernel;
+
+	uname(&kernel);
+	snprintf(config, sizeof(config), "/boot/config-%s", kernel.release);
+	return file_says(config, "CONFIG_INTEL_IOMMU_DEFAULT_OFF=y") &&
+	       !was_booted_with("intel_iommu=on");
+}
+
+static void check_iommu(struct finding *finding)
+{
+	const char *argument = argument_against_iommu();
 	bool intel = file_says("/proc/cpuinfo", "GenuineIntel");
 
-	if (iommus.count)
+	if (iommu_is_on()) {
 		judge(finding, GOOD, "on", NULL);
-	else if (!intel)
-		judge(finding, BAD, "off", "turn on the IOMMU (AMD-Vi) in the firmware's setup");
-	else if (file_says("/proc/cmdline", "intel_iommu=on"))
-		judge(finding, BAD, "off, though the kernel was asked",
-		      "turn on VT-d in the firmware's setup");
-	else
+	} else if (argument) {
+		judge(finding, BAD, "off: the kernel was booted with ", "remove ");
+		text_add(&finding->is, "%s", argument);
+		text_add(&finding->fix, "%s (/etc/default/grub, update-grub), boot", argument);
+	} else if (intel && kernel_wants_to_be_asked()) {
 		judge(finding, BAD, "off",
 		      "add intel_iommu=on to the kernel's arguments (/etc/default/grub, update-grub)");
-	names_free(&iommus);
+	} else {
+		judge(finding, BAD, "off", intel ?
+		      "turn on the IOMMU (VT-d) in the firmware's setup" :
+		      "turn on the IOMMU (AMD-Vi) in the firmware's setup");
+	}
 }
 
 /* The names of interrupt controllers begin with IR- when an IOMMU checks what they are sent. */
 static void check_interrupts(struct finding *finding)
 {
-	bool remapped = file_says("/proc/interrupts", " IR-");
-
-	if (remapped)
+	if (file_says("/proc/interrupts", " IR-"))
 		judge(finding, GOOD, "remapped", NULL);
+	else if (!iommu_is_on())
+		judge(finding, BAD, "not remapped", "see iommu");
 	else if (module_parameter_is_on("vfio_iommu_type1", "allow_unsafe_interrupts"))
 		judge(finding, NOTE, "not remapped, and allowed to be: programs can inject some",
 		      "trust each program that has a device");
