@@ -33,6 +33,11 @@ static int detach(const struct steps *steps, const struct device *device)
 	return write_to(steps, device->name, "drivers", device->driver, "unbind");
 }
 
+static bool may_detach(const struct device *device)
+{
+	return tree_may_write("/sys/bus/pci/drivers/%s/unbind", device->driver);
+}
+
 static int probe(const struct steps *steps, const struct device *device)
 {
 	return step_write(steps, device->name, "/sys/bus/pci/drivers_probe");
@@ -57,18 +62,32 @@ static int not_taken(const struct device *device, const char *driver)
 		       device->name, driver);
 }
 
+/*
+ * A device that had a driver before has one again, and nobody needs to remember which it was; or
+ * people learn why not, and can try again.
+ */
+static void settle(const struct steps *steps, const struct device *device, const char *former)
+{
+	if (steps->dry || !former[0] || tree_has("/sys/bus/pci/devices/%s/driver", device->name))
+		former_forget(steps, device);
+	else if (is_loaded(former))
+		not_taken(device, former);
+	else
+		message("%s: no driver took it: modprobe %s", device->name, former);
+}
+
 static void undo_take(const struct steps *steps, const struct device *device)
 {
 	set_override(steps, device, device->override);
 	if (device->driver[0])
 		write_to(steps, device->name, "drivers", device->driver, "bind");
-	former_forget(steps, device);
+	settle(steps, device, device->driver);
 }
 
 /* Give a device to vfio-pci. A status. */
 int binding_take(const struct steps *steps, const struct device *device)
 {
-	int error;
+	int error, status;
 
 	if (!strcmp(device->driver, VFIO_DRIVER))
 		return STATUS_OK;
@@ -82,10 +101,10 @@ int binding_take(const struct steps *steps, const struct device *device)
 	if (!error && (steps->dry || has_driver(device, VFIO_DRIVER)))
 		return STATUS_OK;
 
+	status = error ? failure_of(error, "%s: taking it from its driver", device->name) :
+		 not_taken(device, VFIO_DRIVER);
 	undo_take(steps, device);
-	if (error)
-		return failure_of(error, "%s: taking it from its driver", device->name);
-	return not_taken(device, VFIO_DRIVER);
+	return status;
 }
 
 static int set_deadline(const struct steps *steps, const struct device *device, int after)
@@ -122,21 +141,10 @@ static int release(const struct steps *steps, const struct device *device, int a
 
 	if (error)
 		return failure_of(error, "%s: revoke_after_ms", device->name);
-	if (device->vfio[0] && !steps->dry)
+	if (device->vfio[0] && !steps->dry && may_detach(device))
 		say_who_has_it(device);
 	error = detach(steps, device);
 	return error ? failure_of(error, "%s: unbind", device->name) : STATUS_OK;
-}
-
-/* A device that had a driver before has one again, or people learn why not. */
-static void say_if_none(const struct device *device, const char *former)
-{
-	if (!former[0] || tree_has("/sys/bus/pci/devices/%s/driver", device->name))
-		return;
-	if (is_loaded(former))
-		not_taken(device, former);
-	else
-		message("%s: no driver took it: modprobe %s", device->name, former);
 }
 
 /* The former driver, if it is known and takes it; else whichever does. */
@@ -147,31 +155,42 @@ static void attach_former(const struct steps *steps, const struct device *device
 	former_recall(device, former, sizeof(former));
 	if (!is_loaded(former) || write_to(steps, device->name, "drivers", former, "bind"))
 		probe(steps, device);
-	if (!steps->dry)
-		say_if_none(device, former);
+	settle(steps, device, former);
+}
+
+/* Has an unbind left the device without the driver that it had? */
+static bool is_lost(const struct device *device)
+{
+	char former[NAME_SIZE];
+
+	return !device->driver[0] && former_recall(device, former, sizeof(former));
 }
 
 /*
  * Give a device back to the host, whose users lose it after @after milliseconds. One that a driver
- * of the host has only loses the mark that it was meant for vfio-pci. A status.
+ * of the host has only loses the mark that it was meant for vfio-pci. The mark goes when vfio-pci
+ * has let go: what is interrupted before that, or fails, can be done again. A status.
  */
 int binding_give(const struct steps *steps, const struct device *device, int after)
 {
 	bool ours = !strcmp(device->driver, VFIO_DRIVER);
-	int status = STATUS_OK, error;
+	bool meant = ours || !strcmp(device->override, VFIO_DRIVER);
+	int status = STATUS_OK, error = 0;
 
-	if (!ours && strcmp(device->override, VFIO_DRIVER))
+	if (!meant && !is_lost(device))
 		return STATUS_OK;
-	error = set_override(steps, device, "");
-	if (error)
-		return failure_of(error, "%s: driver_override", device->name);
 	if (ours)
 		status = release(steps, device, after);
 	if (status)
 		return status;
+	if (meant)
+		error = set_override(steps, device, "");
+	if (error)
+		return failure_of(error, "%s: driver_override", device->name);
 	if (ours || !device->driver[0])
 		attach_former(steps, device);
-	former_forget(steps, device);
+	else
+		former_forget(steps, device);
 	return STATUS_OK;
 }
 

@@ -70,6 +70,17 @@ bool tree_has(const char *format, ...)
 	return has;
 }
 
+bool tree_may_write(const char *format, ...)
+{
+	char *path;
+	bool may;
+
+	PATH_FROM(path, format);
+	may = access(path, W_OK) == 0;
+	free(path);
+	return may;
+}
+
 /* When a file was written, in seconds; -1 where there is none. */
 long long tree_time(const char *format, ...)
 {

@@ -53,6 +53,7 @@ void tree_root(const char *folder);
 bool tree_is_real(void);
 __printf(1, 2) char *tree_path(const char *format, ...);
 __printf(1, 2) bool tree_has(const char *format, ...);
+__printf(1, 2) bool tree_may_write(const char *format, ...);
 __printf(1, 2) long long tree_time(const char *format, ...);
 __printf(1, 2) char *tree_read(const char *format, ...);
 __printf(3, 4) bool tree_line(char *line, size_t size, const char *format, ...);
