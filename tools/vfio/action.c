@@ -4,10 +4,36 @@
  * one after the other until one fails, and answer with what they did, or would do, and how the
  * devices are now.
  */
+#include <errno.h>
+#include <sys/file.h>
+
 #include "vfioctl.h"
 
+/* Of a group an action may pass over a device; who names it means it. */
+static bool is_meant(const struct action *action, const struct target *target,
+		     const struct device *device, const struct options *options)
+{
+	if (!target_has(target, device, options->group))
+		return false;
+	return !action->passes || !target_is_group(target, options->group) ||
+	       !action->passes(device);
+}
+
+static int check_any(const struct action *action, const struct target *target,
+		     const struct options *options)
+{
+	size_t i;
+
+	for (i = 0; i < target->group.count; i++)
+		if (is_meant(action, target, &target->group.devices[i], options))
+			return STATUS_OK;
+	return failure(STATUS_FAILED, "group %d has no device to %s", target->group.id,
+		       action->verb);
+}
+
 /* What was done before a device failed stays done: which devices, and whose they are now. */
-static void say_done(const struct target *target, bool whole_group, const struct device *failed)
+static void say_done(const struct action *action, const struct target *target,
+		     const struct options *options, const struct device *failed)
 {
 	const struct device *one = target->group.devices;
 	struct text done = {};
@@ -15,7 +41,7 @@ static void say_done(const struct target *target, bool whole_group, const struct
 	for (; one < failed; one++) {
 		struct device now;
 
-		if (!target_has(target, one, whole_group) || !device_load(&now, one->name))
+		if (!is_meant(action, target, one, options) || !device_load(&now, one->name))
 			continue;
 		text_add(&done, "%s%s (%s now)", done.length ? ", " : "", now.name,
 			 now.driver[0] ? now.driver : "no driver");
@@ -34,14 +60,14 @@ static int each(const struct action *action, const struct target *target,
 		const struct device *device = &target->group.devices[i];
 		int status = STATUS_OK;
 
-		if (!target_has(target, device, options->group))
+		if (!is_meant(action, target, device, options))
 			continue;
 		if (!check)
 			status = action->one(steps, device, options);
 		else if (action->check)
 			status = action->check(device, options);
 		if (status && !check && !options->dry)
-			say_done(target, options->group, device);
+			say_done(action, target, options, device);
 		if (status)
 			return status;
 	}
@@ -88,12 +114,31 @@ static int change(const struct action *action, const struct target *target,
 	return status;
 }
 
+/*
+ * Waits for another that is at it, before it looks at anything: of two that take a device from its
+ * driver, one would undo what the other did. Who may not make the file may change nothing either.
+ */
+static void wait_for_turn(void)
+{
+	int fd = tree_open_private("/run/vfioctl.lock");
+
+	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+		return;
+	message("waiting for another vfioctl, which has /run/vfioctl.lock");
+	flock(fd, LOCK_EX);
+}
+
 /* Run an action on what the options name. A status. */
 int action_run(const struct action *action, const struct options *options)
 {
 	struct target target;
-	int status = target_load(&target, options->target);
+	int status;
 
+	if (action->in_turn && !options->dry)
+		wait_for_turn();
+	status = target_load(&target, options->target);
+	if (!status)
+		status = check_any(action, &target, options);
 	if (!status && action->check_target)
 		status = action->check_target(&target, options);
 	if (!status)

@@ -103,6 +103,8 @@ static void hint(const struct target *target, const struct options *options)
 int command_bind(const struct options *options)
 {
 	static const struct action bind = {
+		.verb = "bind",
+		.in_turn = true,
 		.check_target = check_target,
 		.check = check,
 		.prepare = prepare,

@@ -171,24 +171,28 @@ static int load_device(struct target *target, const char *text)
 	return STATUS_OK;
 }
 
+/* By its number, which is behind "noiommu-" in the name of the node where there is no IOMMU. */
+static int load_group(struct target *target, int id, bool noiommu, const char *text)
+{
+	if (group_load(&target->group, id) && (target->group.noiommu || !noiommu))
+		return STATUS_OK;
+	return failure(STATUS_NOT_FOUND, "no group %s; vfioctl list shows all", text);
+}
+
 /*
  * What @text names: a device, with its group, or a group. A status; the caller frees
  * @target->group in any case.
  */
 int target_load(struct target *target, const char *text)
 {
-	const char *digits = text;
+	static const char prefix[] = "noiommu-";
+	bool noiommu = !strncmp(text, prefix, strlen(prefix));
+	const char *digits = noiommu ? text + strlen(prefix) : text;
 	int id;
 
 	memset(target, 0, sizeof(*target));
-	if (!strncmp(digits, "noiommu-", 8))
-		digits += 8;
-	if (strspn(digits, "0123456789") == strlen(digits) && text_number(digits, 0, &id)) {
-		if (!group_load(&target->group, id))
-			return failure(STATUS_NOT_FOUND, "no group %s; vfioctl list shows all",
-				       text);
-		return STATUS_OK;
-	}
+	if (strspn(digits, "0123456789") == strlen(digits) && text_number(digits, 0, &id))
+		return load_group(target, id, noiommu, text);
 	if (!device_parse(text, target->device, sizeof(target->device)))
 		return failure(STATUS_USAGE, "%s is no device (06:0d.0) and no group (26)", text);
 	return load_device(target, text);

@@ -6,12 +6,17 @@
 
 #include "vfioctl.h"
 
+static bool is_others(const struct device *device)
+{
+	return strcmp(device->driver, VFIO_DRIVER);
+}
+
 static int check(const struct device *device, const struct options *options)
 {
 	struct module module;
 
 	(void)options;
-	if (strcmp(device->driver, VFIO_DRIVER))
+	if (is_others(device))
 		return failure(STATUS_FAILED, "%s: not bound to %s", device->name, VFIO_DRIVER);
 	module_load(&module);
 	if (module.flavour != VFIO_STANDALONE)
@@ -28,7 +33,12 @@ static int renew(const struct steps *steps, const struct device *device,
 
 int command_revoke(const struct options *options)
 {
-	static const struct action revoke = { .check = check, .one = renew };
+	static const struct action revoke = {
+		.verb = "revoke",
+		.passes = is_others,
+		.check = check,
+		.one = renew,
+	};
 
 	return action_run(&revoke, options);
 }

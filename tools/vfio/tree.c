@@ -264,3 +264,13 @@ int tree_create(const char *path, const char *content)
 
 	return error ? error : put(path, content, O_CREAT | O_TRUNC);
 }
+
+/* A file that only its owner may open, made if need be. An fd, or -1. */
+int tree_open_private(const char *path)
+{
+	char *full = tree_path("%s", path);
+	int fd = open(full, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	free(full);
+	return fd;
+}

@@ -43,7 +43,7 @@ static int give(const struct steps *steps, const struct device *device,
 
 int command_unbind(const struct options *options)
 {
-	static const struct action unbind = { .check = check, .one = give };
+	static const struct action unbind = { .verb = "unbind", .check = check, .one = give };
 
 	return action_run(&unbind, options);
 }

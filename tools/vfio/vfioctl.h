@@ -65,6 +65,7 @@ void names_add(struct names *names, const char *name);
 void names_free(struct names *names);
 int tree_write(const char *path, const char *content);
 int tree_create(const char *path, const char *content);
+int tree_open_private(const char *path);
 
 /* ---- json.c: a stream of JSON on standard output. A NULL key is a member of an array. */
 void json_open(const char *key, char bracket);
@@ -223,6 +224,10 @@ struct options {
 
 /* ---- action.c: what bind, unbind and revoke have in common. All answer with a status. */
 struct action {
+	const char *verb;
+	bool in_turn;		/* one at a time */
+	/* Of a group: has it nothing to do with this device? */
+	bool (*passes)(const struct device *device);
 	/* Looks at what is meant as a whole, then at all devices, before the first is touched. */
 	int (*check_target)(const struct target *target, const struct options *options);
 	int (*check)(const struct device *device, const struct options *options);
