@@ -89,26 +89,37 @@ static void report(const struct target *target, bool whole_group)
 	json_close(']');
 }
 
+/* As JSON: "steps" is open until the answer is closed. */
+static void open_answer(const struct options *options)
+{
+	if (!options->json)
+		return;
+	json_open(NULL, '{');
+	json_open("steps", '[');
+}
+
+static void close_answer(const struct target *target, const struct options *options)
+{
+	if (!options->json)
+		return;
+	json_close(']');
+	report(target, options->group);
+	json_close('}');
+	json_end();
+}
+
 static int change(const struct action *action, const struct target *target,
 		  const struct options *options)
 {
 	struct steps steps = { .dry = options->dry, .json = options->json };
 	int status = STATUS_OK;
 
-	if (options->json) {
-		json_open(NULL, '{');
-		json_open("steps", '[');
-	}
+	open_answer(options);
 	if (action->prepare)
 		status = action->prepare(&steps);
 	if (!status)
 		status = each(action, target, options, &steps, false);
-	if (options->json) {
-		json_close(']');
-		report(target, options->group);
-		json_close('}');
-		json_end();
-	}
+	close_answer(target, options);
 	if (!status && !options->dry && action->hint)
 		action->hint(target, options);
 	return status;
@@ -146,5 +157,19 @@ int action_run(const struct action *action, const struct options *options)
 	if (!status)
 		status = change(action, &target, options);
 	group_free(&target.group);
+	return status;
+}
+
+/* What there is to do for a device that is not there; @device has its name alone. A status. */
+int action_without_device(int (*one)(const struct steps *steps, const struct device *device),
+			  const struct device *device, const struct options *options)
+{
+	struct steps steps = { .dry = options->dry, .json = options->json };
+	const struct target nothing = {};
+	int status;
+
+	open_answer(options);
+	status = one(&steps, device);
+	close_answer(&nothing, options);
 	return status;
 }

@@ -189,12 +189,18 @@ static void check_secure_boot(struct finding *finding)
 	bool enforced = module_parameter_is_on("module", "sig_enforce") ||
 			file_says("/sys/kernel/security/lockdown", "[integrity]") ||
 			file_says("/sys/kernel/security/lockdown", "[confidentiality]");
+	struct module module;
 
-	if (secure_boot() || enforced)
-		judge(finding, NOTE, "on: modules must be signed with a key that the machine knows",
-		      "mokutil --import /var/lib/dkms/mok.pub, boot, enroll the key");
-	else
+	module_load(&module);
+	if (!secure_boot() && !enforced)
 		judge(finding, GOOD, "off, modules need no signature", NULL);
+	else if (module.flavour == VFIO_STANDALONE)
+		judge(finding, GOOD, "on, and the kernel took the standalone modules", NULL);
+	else
+		judge(finding, NOTE, "on: modules must be signed with a key that the machine knows",
+		      tree_has("/var/lib/dkms/mok.pub") ?
+		      "mokutil --import /var/lib/dkms/mok.pub, boot, enroll the key" :
+		      "DKMS makes the key: apt install openssl vfio-dkms, then again");
 }
 
 /* Is what is loaded what is installed, of a version that is empty where nobody says it? */
@@ -237,6 +243,9 @@ static void check_modules(struct finding *finding)
 	else if (module.flavour == VFIO_STANDALONE)
 		judge(finding, NOTE, "; none is installed for this kernel; the next boot differs",
 		      "the package vfio-dkms, or make install");
+	else if (tree_has("/var/lib/dkms/vfio"))
+		judge(finding, NOTE, " loaded, standalone ones not built for this kernel",
+		      "apt install linux-headers-$(uname -r), or boot a kernel that has them");
 	else
 		judge(finding, NOTE, " loaded", "the package vfio-dkms has the standalone modules");
 	text_free(&strangers);

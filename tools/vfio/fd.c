@@ -73,17 +73,57 @@ static const char *next_line(const char *line, char *key, size_t key_size,
 	return NULL;
 }
 
-static void json_fd(const char *fd, const char *file, const char *info)
+/* A key of which there is a line for each of several is an array, also of one. */
+static const char * const lists[] = { "vfio-group-device" };
+
+static bool is_list(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		if (!strcmp(lists[i], key))
+			return true;
+	return false;
+}
+
+static void json_list(const char *list, const char *info)
 {
 	char key[NAME_SIZE], value[512];
+	bool any = false;
 
+	while ((info = next_line(info, key, sizeof(key), value, sizeof(value)))) {
+		if (strcmp(key, list))
+			continue;
+		if (!any)
+			json_open(list, '[');
+		any = true;
+		json_text(NULL, value);
+	}
+	if (any)
+		json_close(']');
+}
+
+static void json_info(const char *info)
+{
+	const char *line = info;
+	char key[NAME_SIZE], value[512];
+	size_t i;
+
+	json_open("info", '{');
+	while ((line = next_line(line, key, sizeof(key), value, sizeof(value))))
+		if (!is_list(key))
+			json_text(key, value);
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		json_list(lists[i], info);
+	json_close('}');
+}
+
+static void json_fd(const char *fd, const char *file, const char *info)
+{
 	json_open(NULL, '{');
 	json_number("fd", atol(fd));
 	json_text("file", file);
-	json_open("info", '{');
-	while ((info = next_line(info, key, sizeof(key), value, sizeof(value))))
-		json_text(key, value);
-	json_close('}');
+	json_info(info);
 	json_close('}');
 }
 

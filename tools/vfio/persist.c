@@ -7,6 +7,7 @@
  * begins, as the initramfs of vfio-dkms does.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vfioctl.h"
@@ -16,12 +17,21 @@ static void file_of(const struct device *device, char *path, size_t size)
 	snprintf(path, size, "/etc/udev/rules.d/60-vfioctl-%s.rules", device->name);
 }
 
-/* 0 or -errno. */
+static bool is_in_file(const char *path, const char *rule)
+{
+	char *content = tree_read("%s", path);
+	bool is = content && !strcmp(content, rule);
+
+	free(content);
+	return is;
+}
+
+/* A rule that is there keeps its time, by which an image that has it is known. 0 or -errno. */
 int persist_set(const struct steps *steps, const struct device *device)
 {
 	struct text rule = {};
 	char path[128];
-	int error;
+	int error = 0;
 
 	file_of(device, path, sizeof(path));
 	text_add(&rule, "ACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"%s\"", device->name);
@@ -31,7 +41,8 @@ int persist_set(const struct steps *steps, const struct device *device)
 	/* A driver that is there already does not look at the device again by itself. */
 	text_add(&rule, ", ATTR{[subsystem/pci]drivers_probe}=\"%s\"", device->name);
 	text_add(&rule, ", RUN{builtin}+=\"kmod load %s\"\n", VFIO_DRIVER);
-	error = step_create(steps, rule.bytes, path);
+	if (!is_in_file(path, rule.bytes))
+		error = step_create(steps, rule.bytes, path);
 	text_free(&rule);
 	return error;
 }
@@ -61,13 +72,21 @@ bool persist_is_in_initramfs(const struct device *device)
 	return has;
 }
 
+bool persist_has(const struct device *device)
+{
+	char path[128];
+
+	file_of(device, path, sizeof(path));
+	return tree_has("%s", path);
+}
+
 /* 0 or -errno. */
 int persist_clear(const struct steps *steps, const struct device *device)
 {
 	char path[128];
 
-	file_of(device, path, sizeof(path));
-	if (!tree_has("%s", path))
+	if (!persist_has(device))
 		return 0;
+	file_of(device, path, sizeof(path));
 	return step_remove(steps, path);
 }

@@ -41,9 +41,19 @@ static int give(const struct steps *steps, const struct device *device,
 	return status || !options->persist ? status : forget(steps, device);
 }
 
+/* A device that is gone, or that has another address now, may have a rule yet. */
+static bool has_only_rule(const char *text, struct device *device)
+{
+	return device_parse(text, device->name, sizeof(device->name)) &&
+	       !tree_has("/sys/bus/pci/devices/%s", device->name) && persist_has(device);
+}
+
 int command_unbind(const struct options *options)
 {
 	static const struct action unbind = { .verb = "unbind", .check = check, .one = give };
+	struct device device = {};
 
+	if (options->persist && has_only_rule(options->target, &device))
+		return action_without_device(forget, &device, options);
 	return action_run(&unbind, options);
 }

@@ -197,6 +197,7 @@ void former_forget(const struct steps *steps, const struct device *device);
 
 /* ---- persist.c: what is to be bound at each boot. */
 int persist_set(const struct steps *steps, const struct device *device);
+bool persist_has(const struct device *device);
 bool persist_needs_initramfs(void);
 bool persist_is_in_initramfs(const struct device *device);
 int persist_clear(const struct steps *steps, const struct device *device);
@@ -239,6 +240,8 @@ struct action {
 };
 
 int action_run(const struct action *action, const struct options *options);
+int action_without_device(int (*one)(const struct steps *steps, const struct device *device),
+			  const struct device *device, const struct options *options);
 
 /* ---- the commands, each in a file of its name. */
 int command_list(const struct options *options);
