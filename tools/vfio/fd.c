@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vfioctl.h"
 
@@ -22,15 +21,10 @@ static size_t each(long pid, void (*found)(const char *fd, const char *file, con
 	size_t count = 0, i;
 
 	for (i = 0; i < fds.count; i++) {
-		char *link = tree_path("/proc/%ld/fd/%s", pid, fds.name[i]);
 		char file[256], *info;
-		ssize_t length = readlink(link, file, sizeof(file) - 1);
 
-		free(link);
-		if (length < 0)
-			continue;
-		file[length] = '\0';
-		if (!is_of_vfio(file))
+		if (!tree_target(file, sizeof(file), "/proc/%ld/fd/%s", pid, fds.name[i]) ||
+		    !is_of_vfio(file))
 			continue;
 		count++;
 		if (!found)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vfioctl.h"
 
@@ -39,23 +38,15 @@ void holders_parse(struct holders *holders, const char *lines)
 	}
 }
 
+/* A process may know a device by a name of its own, and call something else by the device's. */
 static bool has_open(const char *pid, const char *opened)
 {
 	struct names fds = tree_names("/proc/%s/fd", pid);
 	bool has = false;
 	size_t i;
 
-	for (i = 0; i < fds.count && !has; i++) {
-		char *link = tree_path("/proc/%s/fd/%s", pid, fds.name[i]);
-		char target[256];
-		ssize_t length = readlink(link, target, sizeof(target) - 1);
-
-		free(link);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		has = !strcmp(target, opened);
-	}
+	for (i = 0; i < fds.count && !has; i++)
+		has = tree_is_same(opened, "/proc/%s/fd/%s", pid, fds.name[i]);
 	names_free(&fds);
 	return has;
 }

@@ -154,22 +154,75 @@ bool tree_line(char *line, size_t size, const char *format, ...)
 	return true;
 }
 
+static bool read_link(const char *path, char *target, size_t size)
+{
+	ssize_t length = readlink(path, target, size - 1);
+
+	target[length < 0 ? 0 : length] = '\0';
+	return length >= 0;
+}
+
+/* Where a link points, as seen from the root; false, and nothing, where there is no link. */
+bool tree_target(char *target, size_t size, const char *format, ...)
+{
+	size_t length = strlen(root);
+	char *path;
+	bool is;
+
+	PATH_FROM(path, format);
+	is = read_link(path, target, size);
+	free(path);
+	if (!strncmp(target, root, length))
+		memmove(target, target + length, strlen(target + length) + 1);
+	return is;
+}
+
 /* The last name of where a link points; false, and an empty name, where there is no link. */
 bool tree_link(char *name, size_t size, const char *format, ...)
 {
-	char target[PATH_MAX];
-	ssize_t length;
-	char *path;
+	char target[PATH_MAX], *path;
+	bool is;
 
 	PATH_FROM(path, format);
-	length = readlink(path, target, sizeof(target) - 1);
+	is = read_link(path, target, sizeof(target));
 	free(path);
-	name[0] = '\0';
-	if (length < 0)
-		return false;
-	target[length] = '\0';
-	snprintf(name, size, "%s", basename(target));
-	return true;
+	snprintf(name, size, "%s", is ? basename(target) : "");
+	return is;
+}
+
+/* No server of a network is waited for: a device is none of its files. */
+static bool get_stat(const char *path, struct statx *stat_of)
+{
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, stat_of);
+}
+
+static bool is_device(const struct statx *file)
+{
+	return S_ISBLK(file->stx_mode) || S_ISCHR(file->stx_mode);
+}
+
+static bool is_same_file(const struct statx *one, const struct statx *other)
+{
+	if (is_device(one) && is_device(other))
+		return (one->stx_mode & S_IFMT) == (other->stx_mode & S_IFMT) &&
+		       one->stx_rdev_major == other->stx_rdev_major &&
+		       one->stx_rdev_minor == other->stx_rdev_minor;
+	return one->stx_ino == other->stx_ino && one->stx_dev_major == other->stx_dev_major &&
+	       one->stx_dev_minor == other->stx_dev_minor;
+}
+
+/* Is this another name of the same file, or of the same device? */
+bool tree_is_same(const char *other, const char *format, ...)
+{
+	char *full = tree_path("%s", other), *path;
+	struct statx one, two;
+	bool same;
+
+	PATH_FROM(path, format);
+	same = get_stat(path, &one) && get_stat(full, &two) && is_same_file(&one, &two);
+	free(path);
+	free(full);
+	return same;
 }
 
 /* A path without links in it; NULL where there is nothing. The caller frees it. */
@@ -196,22 +249,47 @@ static int not_hidden(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-/* What is in a folder, sorted; nothing where there is no folder. */
-struct names tree_names(const char *format, ...)
+static int folder(const struct dirent *entry)
+{
+	return entry->d_type == DT_DIR && not_hidden(entry);
+}
+
+static struct names names_in(const char *path, int (*which)(const struct dirent *entry))
 {
 	struct dirent **entries = NULL;
 	struct names names = {};
-	char *path;
 	int count, i;
 
-	PATH_FROM(path, format);
-	count = scandir(path, &entries, not_hidden, alphasort);
-	free(path);
+	count = scandir(path, &entries, which, alphasort);
 	for (i = 0; i < count; i++) {
 		names_add(&names, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
+	return names;
+}
+
+/* What is in a folder, sorted; nothing where there is no folder. */
+struct names tree_names(const char *format, ...)
+{
+	struct names names;
+	char *path;
+
+	PATH_FROM(path, format);
+	names = names_in(path, not_hidden);
+	free(path);
+	return names;
+}
+
+/* The folders that are in a folder, and no links to any. */
+struct names tree_folders(const char *format, ...)
+{
+	struct names names;
+	char *path;
+
+	PATH_FROM(path, format);
+	names = names_in(path, folder);
+	free(path);
 	return names;
 }
 

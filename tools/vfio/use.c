@@ -2,7 +2,8 @@
 /*
  * Does the host use a device that is about to be taken from it? A disk is used when it, or a part
  * of it, is mounted, swapped to, one of a mounted btrfs, below another disk, claimed by whatever
- * else in the kernel, or open by a process; also when it is one path of an NVMe disk of several. A
+ * else in the kernel, or open by a process, be it past the block layer; also when it is one path of
+ * an NVMe disk of several. A
  * network interface is used when it is part of another, has a route, is up with an address that
  * somebody gave it, or belongs to another network namespace, where nothing of it can be seen. A
  * physical function is used while it has virtual ones, which may be anybody's.
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <stdio.h>
@@ -235,6 +237,7 @@ static const rule disk_rules[] = {
 };
 
 static const rule claim_rules[] = { disk_is_claimed, disk_is_open, NULL };
+static const rule open_rules[] = { disk_is_open, NULL };
 
 static const rule interface_rules[] = {
 	interface_has_uppers, interface_has_route, interface_has_address, NULL
@@ -290,13 +293,47 @@ static void look(const char *class, const rule *rules, const char *folder, struc
 	names_free(&names);
 }
 
-/* The folder of its interfaces is there, but sysfs shows only those of its own namespace. */
-static bool interface_is_elsewhere(const struct device *device)
+/* What is open counts where nothing else does: all processes have to be searched. */
+static void look_for_claims(const char *folder, struct text *what)
 {
-	struct names shown = tree_names("/sys/bus/pci/devices/%s/net", device->name);
-	bool elsewhere = !shown.count && tree_has("/sys/bus/pci/devices/%s/net", device->name);
+	static const struct {
+		const char *class;
+		const rule *rules;
+	} classes[] = {
+		{ "block", claim_rules },
+		{ "scsi_generic", open_rules },
+		{ "nvme-generic", open_rules },
+	};
+	size_t i;
 
-	names_free(&shown);
+	for (i = 0; i < ARRAY_SIZE(classes) && !what->length; i++)
+		look(classes[i].class, classes[i].rules, folder, what);
+}
+
+static bool is_empty(const char *folder)
+{
+	struct names names = tree_names("%s", folder);
+	bool empty = !names.count;
+
+	names_free(&names);
+	return empty;
+}
+
+/* The folder of its interfaces is there, but sysfs shows only those of its own namespace. */
+static bool interface_is_elsewhere(const char *folder)
+{
+	struct names below = tree_folders("%s", folder);
+	bool elsewhere = false;
+	size_t i;
+
+	for (i = 0; i < below.count && !elsewhere; i++) {
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, below.name[i]);
+		elsewhere = strcmp(below.name[i], "net") ? interface_is_elsewhere(path) :
+							   is_empty(path);
+	}
+	names_free(&below);
 	return elsewhere;
 }
 
@@ -313,15 +350,15 @@ static void count_functions(const struct device *device, struct text *what)
 /* Adds the names of what is in use to @what, and how; false when nothing is. */
 bool use_by_host(const struct device *device, struct text *what)
 {
-	char *folder = strcmp(device->driver, VFIO_DRIVER) ?
-		       tree_resolve("/sys/bus/pci/devices/%s", device->name) : NULL;
+	char path[PATH_MAX], *folder;
 
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", device->name);
+	folder = strcmp(device->driver, VFIO_DRIVER) ? tree_resolve("%s", path) : NULL;
 	if (folder) {
 		look("block", disk_rules, folder, what);
-		if (!what->length)
-			look("block", claim_rules, folder, what);
+		look_for_claims(folder, what);
 		look("net", interface_rules, folder, what);
-		if (interface_is_elsewhere(device))
+		if (interface_is_elsewhere(path))
 			text_add(what, "%san interface in another network namespace",
 				 what->length ? ", " : "");
 		count_functions(device, what);
