@@ -52,7 +52,7 @@ static const struct option long_options[] = {
 	{ }
 };
 
-static int help(void)
+static int show_help(void)
 {
 	size_t i;
 
@@ -68,6 +68,7 @@ static int help(void)
 	     "      --after MS  unbind, revoke: how long users may keep it (-1: for ever)\n"
 	     "      --interval MS, --times N   watch: how often\n"
 	     "      --root DIR  look at files below DIR\n"
+	     "  -h, --help, -V, --version\n"
 	     "\nExit status: 0 good, 1 failed, 2 usage, 3 no such device or group, 4 needs root,\n"
 	     "5 in use. vfioctl(8) has the rest.");
 	return STATUS_OK;
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "jgpfnhV", long_options, NULL)) != -1) {
 		if (option == HELP)
-			return help();
+			return show_help();
 		if (option == VERSION)
 			return puts("vfioctl " VERSION_TEXT) < 0 ? STATUS_FAILED : STATUS_OK;
 		if (option != '?' && take_option(&options, option))
