@@ -24,7 +24,9 @@ static const char *irq_name(const struct vfio_pci_device *vpci)
 
 static unsigned int vectors_in_use(struct vfio_pci_device *vpci)
 {
-	return vpci->irq_index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : vfio_pci_msi_count(vpci);
+	if (vpci->irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		return !!rcu_access_pointer(vpci->intx.trigger);
+	return vfio_pci_msi_count(vpci);
 }
 
 /**

@@ -240,7 +240,7 @@ TEST_F(fdinfo, device_is_seen)
 /* A device: its name, which kind of interrupt is set up, and the vectors with an eventfd. */
 TEST_F(fdinfo, device)
 {
-	__s32 events[3] = { -1, -1, -1 };
+	__s32 events[3] = { -1, -1, -1 }, none = -1;
 	struct client nic;
 
 	if (!open_or_skip(_metadata, &nic, E1000E, 0, VFIO_TYPE1v2_IOMMU))
@@ -263,6 +263,10 @@ TEST_F(fdinfo, device)
 	ASSERT_OK(irq_events(nic.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, events));
 	EXPECT_INFO("INTx", nic.device, "vfio-device-interrupts");
 	EXPECT_EQ(1, fdinfo_number(nic.device, "vfio-device-vectors"));
+	/* Without one it is set up still. */
+	ASSERT_OK(irq_events(nic.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &none));
+	EXPECT_INFO("INTx", nic.device, "vfio-device-interrupts");
+	EXPECT_EQ(0, fdinfo_number(nic.device, "vfio-device-vectors"));
 	close(events[0]);
 	close(events[2]);
 	client_close(&nic);
