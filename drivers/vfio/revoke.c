@@ -67,7 +67,8 @@ static void wait_a_moment(struct vfio_device *device, unsigned long since, bool 
 
 static void reach(const struct vfio_device *device, enum vfio_revoke_step step)
 {
-	trace_device_revoke(device, step, vfio_revoke_after(device));
+	if (trace_device_revoke_enabled())
+		trace_device_revoke(device, step, vfio_revoke_after(device));
 }
 
 /* Whether the users let go in time. */
