@@ -19,7 +19,6 @@
 #include <linux/wait.h>
 
 #include "gate.h"
-#include "trace.h"
 #include "vfio.h"
 
 static bool is_free(const struct vfio_device *device)
@@ -65,12 +64,6 @@ static void wait_a_moment(struct vfio_device *device, unsigned long since, bool 
 	}
 }
 
-static void reach(const struct vfio_device *device, enum vfio_revoke_step step)
-{
-	if (trace_device_revoke_enabled())
-		trace_device_revoke(device, step, vfio_revoke_after(device));
-}
-
 /* Whether the users let go in time. */
 static bool ask_users(struct vfio_device *device)
 {
@@ -83,17 +76,14 @@ static bool ask_users(struct vfio_device *device)
 		if (!asked) {
 			vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 			dev_info(device->dev, "Device is wanted back from %s\n", holders);
-			reach(device, VFIO_REVOKE_WANTED);
 		}
-		if (device->ops->request)
-			device->ops->request(device, asked++);
-		reach(device, VFIO_REVOKE_ASKED);
+		vfio_wanted_ask(device, asked++);
 		if (!vfio_wanted_time_left(device, since))
 			return false;
 		wait_a_moment(device, since, &interrupted);
 	}
-	if (asked)
-		reach(device, VFIO_REVOKE_RETURNED);
+	if (device->told)
+		vfio_wanted_step(device, VFIO_REVOKE_RETURNED);
 	return true;
 }
 
@@ -104,21 +94,21 @@ static void take(struct vfio_device *device)
 	vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 	dev_warn(device->dev, "Device is taken back from %s\n", holders);
 
-	reach(device, VFIO_REVOKE_TAKEN);
+	vfio_wanted_step(device, VFIO_REVOKE_TAKEN);
 	vfio_device_files_shut(device);
 	if (device->ops->hurry)
 		device->ops->hurry(device);
 	vfio_gate_close(&device->gate);
-	reach(device, VFIO_REVOKE_SHUT);
+	vfio_wanted_step(device, VFIO_REVOKE_SHUT);
 	vfio_device_unmap_all(device);
-	reach(device, VFIO_REVOKE_UNMAPPED);
+	vfio_wanted_step(device, VFIO_REVOKE_UNMAPPED);
 	vfio_device_files_settle(device);
-	reach(device, VFIO_REVOKE_CLOSED);
+	vfio_wanted_step(device, VFIO_REVOKE_CLOSED);
 	wake_up_all(&device->changed);
 
 	/* Lookups that were under way: they find that there is nothing to be had. */
 	wait_event(device->changed, is_free(device));
-	reach(device, VFIO_REVOKE_DONE);
+	vfio_wanted_step(device, VFIO_REVOKE_DONE);
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * All three modules emit events of the one system "vfio". An event names the device or the number
  * of the IOMMU group, and the container by its number. Whatever an event costs is spent in
- * TP_fast_assign(), which runs only while somebody listens. No event has a kernel address.
+ * TP_fast_assign(), or where trace_EVENT_enabled(): only while somebody listens. No event has a
+ * kernel address.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio
@@ -17,31 +18,6 @@
 #include <linux/tracepoint.h>
 
 #include "vfio.h"
-
-#ifndef _VFIO_REVOKE_STEP
-#define _VFIO_REVOKE_STEP
-/**
- * enum vfio_revoke_step - how far a device is on its way back from its users
- * @VFIO_REVOKE_WANTED: somebody wants it, and users have it
- * @VFIO_REVOKE_ASKED: the users were asked once more
- * @VFIO_REVOKE_RETURNED: they let go in time
- * @VFIO_REVOKE_TAKEN: their time is over
- * @VFIO_REVOKE_SHUT: no new fd, no call and no fault has the device
- * @VFIO_REVOKE_UNMAPPED: their mappings show the dead page
- * @VFIO_REVOKE_CLOSED: the fds have given back what they held: the device is closed
- * @VFIO_REVOKE_DONE: nobody has the device
- */
-enum vfio_revoke_step {
-	VFIO_REVOKE_WANTED,
-	VFIO_REVOKE_ASKED,
-	VFIO_REVOKE_RETURNED,
-	VFIO_REVOKE_TAKEN,
-	VFIO_REVOKE_SHUT,
-	VFIO_REVOKE_UNMAPPED,
-	VFIO_REVOKE_CLOSED,
-	VFIO_REVOKE_DONE,
-};
-#endif
 
 TRACE_DEFINE_ENUM(VFIO_REVOKE_WANTED);
 TRACE_DEFINE_ENUM(VFIO_REVOKE_ASKED);

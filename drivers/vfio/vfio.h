@@ -191,10 +191,34 @@ void vfio_device_unmap_all(struct vfio_device *device);
 /* wanted.c */
 #define VFIO_REQUEST_INTERVAL HZ
 
+/**
+ * enum vfio_revoke_step - how far a device is on its way back from its users
+ * @VFIO_REVOKE_WANTED: somebody wants it, and users have it
+ * @VFIO_REVOKE_ASKED: the users were asked once more
+ * @VFIO_REVOKE_RETURNED: they let go in time
+ * @VFIO_REVOKE_TAKEN: their time is over
+ * @VFIO_REVOKE_SHUT: no new fd, no call and no fault has the device
+ * @VFIO_REVOKE_UNMAPPED: their mappings show the dead page
+ * @VFIO_REVOKE_CLOSED: the fds have given back what they held: the device is closed
+ * @VFIO_REVOKE_DONE: nobody has the device
+ */
+enum vfio_revoke_step {
+	VFIO_REVOKE_WANTED,
+	VFIO_REVOKE_ASKED,
+	VFIO_REVOKE_RETURNED,
+	VFIO_REVOKE_TAKEN,
+	VFIO_REVOKE_SHUT,
+	VFIO_REVOKE_UNMAPPED,
+	VFIO_REVOKE_CLOSED,
+	VFIO_REVOKE_DONE,
+};
+
 void vfio_wanted_init(struct vfio_device *device);
 void vfio_wanted_exit(struct vfio_device *device);
 int vfio_revoke_after(const struct vfio_device *device);
 bool vfio_device_is_wanted(const struct vfio_device *device);
+void vfio_wanted_step(const struct vfio_device *device, enum vfio_revoke_step step);
+void vfio_wanted_ask(struct vfio_device *device, unsigned int count);
 unsigned long vfio_wanted_turn(struct vfio_device *device);
 long vfio_wanted_time_left(const struct vfio_device *device, unsigned long since);
 

@@ -11,6 +11,7 @@
 #include <linux/moduleparam.h>
 #include <linux/workqueue.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 static int revoke_after_ms = 30000;
@@ -47,6 +48,42 @@ void vfio_revoke_after_set(struct vfio_device *device, int milliseconds)
 }
 EXPORT_SYMBOL_NS_GPL(vfio_revoke_after_set, VFIO_NS);
 
+/**
+ * vfio_wanted_step - a device has come so far on its way back from its users
+ * @device: registered, or being unregistered
+ * @step: how far
+ *
+ * Context: any.
+ */
+void vfio_wanted_step(const struct vfio_device *device, enum vfio_revoke_step step)
+{
+	if (trace_device_revoke_enabled())
+		trace_device_revoke(device, step, vfio_revoke_after(device));
+}
+
+/* It has users: seen once, with the task that wants it, or that asks users who came late. */
+static void tell_wanted(struct vfio_device *device)
+{
+	if (!device->told)
+		vfio_wanted_step(device, VFIO_REVOKE_WANTED);
+	device->told = true;
+}
+
+/**
+ * vfio_wanted_ask - ask the users of a device to let go of it
+ * @device: has users
+ * @count: how often they were asked before, as the log is to have it
+ *
+ * Context: process context; may sleep. The work that asks does not run, or is the caller.
+ */
+void vfio_wanted_ask(struct vfio_device *device, unsigned int count)
+{
+	tell_wanted(device);
+	if (device->ops->request)
+		device->ops->request(device, count);
+	vfio_wanted_step(device, VFIO_REVOKE_ASKED);
+}
+
 /* As long as there are users to be asked, and until it is their device's turn. */
 static void ask_meanwhile(struct work_struct *work)
 {
@@ -58,7 +95,7 @@ static void ask_meanwhile(struct work_struct *work)
 		return;
 	/* The first time that the log has is that of their turn. */
 	if (READ_ONCE(device->open_count))
-		device->ops->request(device, ++device->asked);
+		vfio_wanted_ask(device, ++device->asked);
 	schedule_delayed_work(&device->asking, VFIO_REQUEST_INTERVAL);
 }
 
@@ -98,6 +135,8 @@ void vfio_device_want_back(struct vfio_device *device)
 {
 	WRITE_ONCE(device->wanted_since, jiffies);
 	smp_store_release(&device->wanted, true); /* since when is known */
+	if (READ_ONCE(device->open_count))
+		tell_wanted(device);
 	if (device->ops->request)
 		schedule_delayed_work(&device->asking, 0);
 }

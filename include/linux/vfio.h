@@ -303,6 +303,8 @@ struct vfio_device_set {
  * @wanted_since: jiffies
  * @asking: asks them while it is not the device's turn to be unregistered
  * @asked: how often @asking did; its own, as a work never runs beside itself
+ * @told: events say that it is wanted: it has, or had, users; of @asking and, while that does not
+ *	run, of who wants it
  * @revoked: no fd can come to have the device any more; guarded by @files_lock
  * @files: fds that have the device; guarded by @files_lock
  * @files_lock: a leaf
@@ -332,6 +334,7 @@ struct vfio_device {
 	unsigned long wanted_since;
 	struct delayed_work asking;
 	unsigned int asked;
+	bool told;
 	bool revoked;
 	struct list_head files;
 	struct mutex files_lock; /* of the list above */

@@ -542,6 +542,61 @@ TEST_F(sriov, unbind_waits_for_user)
 	ASSERT_OK(pci_bind(&self->pf, "vfio-pci"));
 }
 
+/*
+ * A user who lets go while the first VF, whose turn it is, is waited for: events tell of all of it.
+ * Of a device that nobody has they tell nothing.
+ */
+static void goes_before_its_turn(struct __test_metadata *_metadata, struct _test_data_sriov *self,
+				 struct client *early, void *(*action)(void *self))
+{
+	int request = event_new(), first = event_new(), steps, asked;
+	char device[48], part[64], text[128] = "";
+	pthread_t thread;
+	void *error;
+
+	ASSERT_OK(irq_events(early->device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &request));
+	ASSERT_OK(irq_events(self->client[0].device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &first));
+	ASSERT_OK(trace_open());
+	ASSERT_OK(trace_listen(true));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, action, self));
+	EXPECT_LT(0, event_wait(request, PATIENCE_MS));
+	client_close(early);
+	client_close(&self->client[0]);
+	ASSERT_EQ(0, pthread_join(thread, &error));
+	EXPECT_EQ(0, (intptr_t)error);
+
+	snprintf(device, sizeof(device), "device=%s ", early->func.bdf);
+	steps = trace_get("device_revoke", device, 0, text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "step=wanted"));
+	snprintf(part, sizeof(part), "%sstep=asked", device);
+	asked = trace_get("device_revoke", part, 0, text, sizeof(text));
+	EXPECT_LE(1, asked);
+	EXPECT_EQ(asked + 2, steps);
+	trace_get("device_revoke", device, steps - 1, text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "step=returned"));
+	if (early != &self->client[1])
+		EXPECT_EQ(0, trace_get("device_revoke", self->vf[1].bdf, 0, text, sizeof(text)));
+	trace_close();
+	fd_close(&first);
+	fd_close(&request);
+}
+
+TEST_F(sriov, vf_goes_before_its_turn)
+{
+	ASSERT_OK(open_pf(self, TOKEN_A));
+	ASSERT_OK(open_vf(self, 0, TOKEN_A));
+	ASSERT_OK(open_vf(self, 1, TOKEN_A));
+	goes_before_its_turn(_metadata, self, &self->client[1], take_vfs_away);
+}
+
+TEST_F(sriov, pf_goes_before_its_turn)
+{
+	ASSERT_OK(open_pf(self, TOKEN_A));
+	ASSERT_OK(open_vf(self, 0, TOKEN_A));
+	goes_before_its_turn(_metadata, self, &self->pf_client, unbind_pf);
+	ASSERT_OK(pci_bind(&self->pf, "vfio-pci"));
+}
+
 /* A PF whose VFs another driver made is not taken: EBUSY. */
 TEST_F(sriov, pf_with_foreign_vfs)
 {
