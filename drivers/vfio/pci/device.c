@@ -650,7 +650,7 @@ static void device_returned(struct vfio_device *device)
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
 	if (vpci->needs_reset && vpci->can_reset && pci_device_is_present(vpci->pdev))
-		tell_not_reset(vpci, pci_reset_function_locked(vpci->pdev));
+		tell_not_reset(vpci, vfio_pci_reset_returned(vpci));
 }
 
 const struct vfio_device_ops vfio_pci_device_ops = {

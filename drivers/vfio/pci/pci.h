@@ -435,6 +435,7 @@ void vfio_pci_sriov_exit(void);
 /* reset.c: opens the window itself */
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 int vfio_pci_reset_function(struct vfio_pci_device *vpci);
+int vfio_pci_reset_returned(struct vfio_pci_device *vpci);
 void vfio_pci_errors_init(struct vfio_pci_device *vpci);
 int vfio_pci_errors_open(struct vfio_pci_device *vpci);
 void vfio_pci_errors_end(struct vfio_pci_device *vpci);

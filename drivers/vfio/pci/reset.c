@@ -140,6 +140,23 @@ int vfio_pci_reset_function(struct vfio_pci_device *vpci)
 	return ret;
 }
 
+/**
+ * vfio_pci_reset_returned - reset a function that its users have given back, or lost
+ * @vpci: the device, leaving
+ *
+ * The device's lock is the caller's here. The window is that of a reset by the host.
+ *
+ * Context: remove; takes memory_lock. Sleeps as long as the function takes to come back.
+ * Return: 0, or why the reset failed.
+ */
+int vfio_pci_reset_returned(struct vfio_pci_device *vpci)
+{
+	int ret = pci_reset_function_locked(vpci->pdev);
+
+	trace_reset(vpci, VFIO_PCI_RESET_FUNCTION, ret);
+	return ret;
+}
+
 /* ---- the functions that a hot reset reaches ---- */
 
 /**
@@ -541,7 +558,9 @@ static void host_reset_done(struct pci_dev *pdev)
 		return;
 	if (vpci->config.shadow)
 		dev_info_ratelimited(&pdev->dev, "reset by the host while in use\n");
-	trace_reset(vpci, VFIO_PCI_RESET_HOST, 0);
+	/* From a remove it is vfio_pci_reset_returned(). */
+	if (!READ_ONCE(vpci->leaving))
+		trace_host_reset(vpci);
 	/* Nobody says whether the reset worked: an error is over when its recovery says so. */
 	reset_release_line(vpci);
 	vfio_pci_resume(vpci);

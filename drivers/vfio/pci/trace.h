@@ -20,23 +20,20 @@
 #ifndef _VFIO_PCI_RESET_KIND
 #define _VFIO_PCI_RESET_KIND
 /**
- * enum vfio_pci_reset_kind - whom a reset reaches, or who made it
+ * enum vfio_pci_reset_kind - whom a reset reaches, or what made it
  * @VFIO_PCI_RESET_FUNCTION: the function alone
  * @VFIO_PCI_RESET_HOT: all functions of the slot or bus
- * @VFIO_PCI_RESET_HOST: the host did it, by sysfs; whether it worked is not known
  * @VFIO_PCI_RESET_RECOVERY: the link was reset to recover from an error
  */
 enum vfio_pci_reset_kind {
 	VFIO_PCI_RESET_FUNCTION,
 	VFIO_PCI_RESET_HOT,
-	VFIO_PCI_RESET_HOST,
 	VFIO_PCI_RESET_RECOVERY,
 };
 #endif
 
 TRACE_DEFINE_ENUM(VFIO_PCI_RESET_FUNCTION);
 TRACE_DEFINE_ENUM(VFIO_PCI_RESET_HOT);
-TRACE_DEFINE_ENUM(VFIO_PCI_RESET_HOST);
 TRACE_DEFINE_ENUM(VFIO_PCI_RESET_RECOVERY);
 TRACE_DEFINE_ENUM(VFIO_PCI_INTX_IRQ_INDEX);
 TRACE_DEFINE_ENUM(VFIO_PCI_MSI_IRQ_INDEX);
@@ -157,8 +154,21 @@ TRACE_EVENT(reset,
 		  __print_symbolic(__entry->kind,
 			{ VFIO_PCI_RESET_FUNCTION, "function" },
 			{ VFIO_PCI_RESET_HOT, "hot" },
-			{ VFIO_PCI_RESET_HOST, "host" },
 			{ VFIO_PCI_RESET_RECOVERY, "recovery" }), __entry->ret)
+);
+
+/* The host has reset a device, by sysfs. Nobody says whether that worked. */
+TRACE_EVENT(host_reset,
+	TP_PROTO(const struct vfio_pci_device *vpci),
+	TP_ARGS(vpci),
+	TP_STRUCT__entry(
+		__dynamic_array(char, device, strlen(pci_name(vpci->pdev)) + 1)
+	),
+	TP_fast_assign(
+		strscpy(__get_str(device), pci_name(vpci->pdev),
+			__get_dynamic_array_len(device));
+	),
+	TP_printk("device=%s", __get_str(device))
 );
 
 #endif

@@ -319,7 +319,8 @@ TEST_F(trace, resets)
 	EXPECT_EVENT("reset", "device=%s kind=function ret=0", self->disk.func.bdf);
 	trace_reset();
 	ASSERT_OK(pci_reset(&self->disk.func));
-	EXPECT_EVENT("reset", "device=%s kind=host ret=0", self->disk.func.bdf);
+	EXPECT_EVENT("host_reset", "device=%s", self->disk.func.bdf);
+	EXPECT_EVENTS(0, "reset", "");
 }
 
 /* All steps of a device that is taken at once, in their order; and of one that nobody has: none. */
@@ -409,8 +410,9 @@ TEST_F(trace, revocation_resets)
 	trace_reset();
 	ASSERT_OK(take_back(&self->disk.func));
 	closed = time_of("device_close", self->disk.func.bdf);
-	snprintf(self->want, sizeof(self->want), "%s kind=host ret=0", self->disk.func.bdf);
+	snprintf(self->want, sizeof(self->want), "%s kind=function ret=0", self->disk.func.bdf);
 	reset = time_of("reset", self->want);
+	EXPECT_EVENTS(0, "host_reset", "");
 	EXPECT_EQ(1, trace_get("group_detach", "", 0, self->text, sizeof(self->text)));
 	left = time_of("group_detach", "");
 	EXPECT_LT(0, closed);
