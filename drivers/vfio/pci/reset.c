@@ -338,17 +338,16 @@ static int set_reset(struct vfio_pci_device *vpci)
 	lockdep_assert_held(&set->lock);
 
 	ret = set_wake(set);
-	if (ret)
-		return ret;
-	do {
-		ret = set_reset_once(set, vpci->pdev);
-	} while (!set_is_leaving(set) && reset_again(vpci, ret, deadline));
-
+	if (!ret) {
+		do {
+			ret = set_reset_once(set, vpci->pdev);
+		} while (!set_is_leaving(set) && reset_again(vpci, ret, deadline));
+		set_let_sleep(set);
+	}
 	list_for_each_entry(device, &set->devices, set_node) {
 		to_vfio_pci(device)->needs_reset &= !!ret;
 		trace_reset(to_vfio_pci(device), VFIO_PCI_RESET_HOT, ret);
 	}
-	set_let_sleep(set);
 	return ret;
 }
 
@@ -665,6 +664,7 @@ static pci_ers_result_t error_restore(struct pci_dev *pdev)
 		return PCI_ERS_RESULT_RECOVERED;
 	if (!pci_device_is_present(pdev) || !error_quiesce(vpci)) {
 		WRITE_ONCE(vpci->recovering, false);
+		trace_reset(vpci, VFIO_PCI_RESET_RECOVERY, -EIO);
 		return PCI_ERS_RESULT_DISCONNECT;
 	}
 	/* Whoever opened us in the meantime has done it all. */

@@ -388,12 +388,21 @@ TEST_F(pair_fault, hot_reset_info)
 	}								\
 } while (0)
 
-/* All functions are reset, or none is. */
+/* All functions are reset, or none is; a reset that fails, with our EIO, is an event of each. */
 TEST_F_TIMEOUT(pair_fault, hot_reset, 900)
 {
+	char text[128];
+
+	ASSERT_OK(trace_open());
+	ASSERT_OK(trace_listen(true));
 	SWEEP(hot_reset_by(self->c[0].device, 1, &self->c[0].group),
-	      EXPECT_PAIR(MARK),
-	      EXPECT_PAIR(0));
+	      { EXPECT_EQ(errno == EIO ? 2 : 0,
+			  trace_get("reset", "kind=hot ret=-5", 0, text, sizeof(text)));
+		EXPECT_PAIR(MARK);
+		trace_reset(); },
+	      { EXPECT_PAIR(0);
+		trace_reset(); });
+	trace_close();
 }
 
 int main(int argc, char **argv)
