@@ -8,8 +8,9 @@
  * wanted back.
  *
  * What the user asks for is a cell of a table [index][action]; an empty cell is -ENOTTY. All cells
- * run under irq_lock, those of MSI and MSI-X under config_lock as well: the device stays in D0.
- * Eventfds are looked up before anything is changed, so a bad one changes nothing.
+ * run under irq_lock, those of MSI and MSI-X under config_lock as well: the device stays in D0, as
+ * it does while it is being closed. Eventfds are looked up before anything is changed, so a bad one
+ * changes nothing.
  */
 #include <linux/eventfd.h>
 #include <linux/slab.h>
@@ -464,16 +465,22 @@ long vfio_pci_set_irqs(struct vfio_pci_device *vpci, const struct vfio_irq_reque
  * vfio_pci_irqs_close - give up all interrupts and triggers
  * @vpci: the device, being closed
  *
+ * As if its user disabled what is set up, which is seen as an event of each index.
+ *
  * Context: process context; takes irq_lock.
  */
 void vfio_pci_irqs_close(struct vfio_pci_device *vpci)
 {
+	struct vfio_irq_request disable = {
+		.action = VFIO_IRQ_SET_ACTION_TRIGGER,
+		.data = VFIO_IRQ_SET_DATA_NONE,
+	};
+
 	mutex_lock(&vpci->irq_lock);
-	if (vpci->irq_index == VFIO_PCI_INTX_IRQ_INDEX)
-		vfio_pci_intx_disable(vpci);
-	else if (vpci->irq_index != VFIO_PCI_NUM_IRQS)
-		vfio_pci_msi_disable(vpci);
-	vfio_pci_trigger_set(vpci, &vpci->err_trigger, NULL);
-	vfio_pci_trigger_set(vpci, &vpci->req_trigger, NULL);
+	for (; disable.index < VFIO_PCI_NUM_IRQS; disable.index++) {
+		/* -EINVAL where nothing is. */
+		if (!cells[disable.index][IRQ_TRIGGER](vpci, &disable))
+			trace_irq_set(vpci, &disable, 0);
+	}
 	mutex_unlock(&vpci->irq_lock);
 }

@@ -58,7 +58,7 @@ TRACE_DEFINE_ENUM(VFIO_PCI_REQ_IRQ_INDEX);
 		{ VFIO_IRQ_SET_ACTION_UNMASK, "unmask" },	\
 		{ VFIO_IRQ_SET_ACTION_TRIGGER, "trigger" })
 
-/* A user's VFIO_DEVICE_SET_IRQS was carried out. */
+/* A user's VFIO_DEVICE_SET_IRQS was carried out, or a close did the same to what was set up. */
 TRACE_EVENT(irq_set,
 	TP_PROTO(const struct vfio_pci_device *vpci, const struct vfio_irq_request *request,
 		 long ret),

@@ -265,6 +265,33 @@ TEST_F(trace, interrupts)
 	fd_close(&event);
 }
 
+/* What a close, or a device's being taken, gives up is as if its user had disabled it. */
+TEST_F(trace, interrupts_given_up)
+{
+	const char *given_up = "action=none|trigger start=0 count=0 ret=0";
+	__s32 event = event_new();
+
+	log_announce("Device is taken back from");
+	ASSERT_OK(attach(&self->c));
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &event));
+	trace_reset();
+	fd_close(&self->c.device);
+	EXPECT_EVENT("irq_set", "device=%s index=msi %s", self->c.func.bdf, given_up);
+
+	self->c.device = group_get_device(self->c.group, self->c.func.bdf);
+	ASSERT_LE(0, self->c.device);
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &event));
+	ASSERT_OK(irq_events(self->c.device, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &event));
+	trace_reset();
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_EVENTS(2, "irq_set", given_up);
+	EXPECT_EVENTS(1, "irq_set", "index=intx ");
+	EXPECT_EVENTS(1, "irq_set", "index=req ");
+	client_close(&self->c);
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+	fd_close(&event);
+}
+
 /* Which vector of a table it was. */
 TEST_F(trace, vectors)
 {
