@@ -352,7 +352,7 @@ int vfio_device_open(struct vfio_device *device)
 	if (!device->open_count)
 		ret = device->ops->open_device(device);
 	if (!ret)
-		device->open_count++;
+		WRITE_ONCE(device->open_count, device->open_count + 1);
 	trace_device_open(device, ret);
 	mutex_unlock(&device->set->lock);
 
@@ -373,7 +373,7 @@ void vfio_device_close(struct vfio_device *device, unsigned int count)
 	struct module *owner = device->dev->driver->owner;
 
 	mutex_lock(&device->set->lock);
-	device->open_count -= count;
+	WRITE_ONCE(device->open_count, device->open_count - count);
 	if (!device->open_count)
 		device->ops->close_device(device);
 	trace_device_close(device, 0);

@@ -130,23 +130,6 @@ void vfio_device_files_settle(struct vfio_device *device)
 }
 
 /**
- * vfio_device_count_files - how many fds have a device?
- * @device: registered
- *
- * Context: process context; takes the device's files_lock.
- * Return: their number.
- */
-size_t vfio_device_count_files(struct vfio_device *device)
-{
-	size_t count;
-
-	mutex_lock(&device->files_lock);
-	count = list_count_nodes(&device->files);
-	mutex_unlock(&device->files_lock);
-	return count;
-}
-
-/**
  * vfio_device_holders_print - who has a device open?
  * @device: the caller is a user of it, or registers it
  * @text: gets "PID COMMAND" of each fd's opener; empty where there is none

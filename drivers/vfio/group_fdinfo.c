@@ -43,8 +43,8 @@ static void show_devices(struct vfio_group *group, struct seq_file *seq)
 
 	mutex_lock(&group->devices_lock);
 	list_for_each_entry(device, &group->devices, group_node)
-		seq_printf(seq, "vfio-group-device: %s %zu\n", dev_name(device->dev),
-			   vfio_device_count_files(device));
+		seq_printf(seq, "vfio-group-device: %s %u\n", dev_name(device->dev),
+			   READ_ONCE(device->open_count));
 	mutex_unlock(&group->devices_lock);
 }
 

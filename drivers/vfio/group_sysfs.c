@@ -55,8 +55,8 @@ static ssize_t devices_show(struct device *dev, struct device_attribute *attr, c
 
 	mutex_lock(&group->devices_lock);
 	list_for_each_entry(device, &group->devices, group_node)
-		length += sysfs_emit_at(buf, length, "%s %zu\n", dev_name(device->dev),
-					vfio_device_count_files(device));
+		length += sysfs_emit_at(buf, length, "%s %u\n", dev_name(device->dev),
+					READ_ONCE(device->open_count));
 	mutex_unlock(&group->devices_lock);
 	return length;
 }

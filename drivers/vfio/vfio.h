@@ -29,8 +29,7 @@
  *   slots_lock			virqfd.c: who owns a hook (spinlock, interrupts off)
  *
  * Below all of these, with something inside: group->devices_lock (mutex), which guards a group's
- * list of devices. The match operation of devices runs under it, and vfio-pci's pfs_lock and
- * device->files_lock are taken inside.
+ * list of devices. The match operation of devices runs under it, and takes vfio-pci's pfs_lock.
  * viability.c's trying (mutex) only tries for device_lock.
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
@@ -232,7 +231,6 @@ int vfio_device_init(void);
 void vfio_device_exit(void);
 
 /* device_file.c */
-size_t vfio_device_count_files(struct vfio_device *device);
 void vfio_device_files_shut(struct vfio_device *device);
 void vfio_device_files_settle(struct vfio_device *device);
 struct vfio_device *vfio_device_from_file(struct file *file);

@@ -281,7 +281,7 @@ struct vfio_device_set {
  * @ops: the driver's operations; immutable
  * @set: devices it is reset with; immutable after vfio_assign_device_set()
  * @set_node: in @set; guarded by its lock
- * @open_count: device fds; guarded by the lock of @set
+ * @open_count: device fds; guarded by the lock of @set, read without it to be shown
  * @may_sleep: the driver has given back the runtime-PM reference that keeps an open device awake,
  *	as every driver with runtime PM must have one; set before that, cleared after it was taken
  *	again
