@@ -211,7 +211,7 @@ struct vfio_pci_sriov {
  * @vdev: the core's part; first member
  * @pdev: the function; immutable
  * @config: config.c: see config.h
- * @gaps: config.c; config_lock
+ * @gaps: config.c; config_lock to set
  * @hide_gaps: config.c: gaps read as 0 (parameter hide_config_gaps, latched at probe)
  * @config_lock: guards the shadow and what was touched
  * @memory_lock: memory.c; see above

@@ -487,7 +487,7 @@ TEST_F(caps, extended)
 /* Reads vfio-dev/vfioX/config_gaps/NAME into a flag for each position. Returns their number. */
 static int read_gaps(const struct pci_func *func, const char *name, bool *gaps)
 {
-	char command[160], text[8192];
+	char command[160], text[16384];
 	FILE *pipe;
 	int count, first, last, used;
 	char *at = text;
@@ -570,6 +570,31 @@ TEST_F(caps, gaps)
 	EXPECT_EQ(0, memcmp(gaps, written, sizeof(gaps)));
 	client_close(&self->c);
 	EXPECT_OK(rebind(&func));
+}
+
+/* However many there are apart from each other, the administrator sees all of them. */
+TEST_F(caps, gaps_apart)
+{
+	__u32 size = self->c.region[CONFIG].size;
+	struct pci_func func = self->c.func;
+	bool odd[4096], all[4096];
+	__u8 raw[4096];
+	int count, seen = 0;
+
+	client_close(&self->c);
+	ASSERT_OK(rebind(&func));
+	ASSERT_OK(client_open_func(&self->c, &func, variant->options, VFIO_TYPE1v2_IOMMU));
+	for (__u32 at = 1; at < size; at += 2)
+		ASSERT_EQ(1, region_read(&self->c, CONFIG, at, raw, 1));
+	count = read_gaps(&func, "read", odd);
+	ASSERT_EQ((ssize_t)size, region_read(&self->c, CONFIG, 0, raw, size));
+	EXPECT_LT(0, read_gaps(&func, "read", all));
+	for (__u32 at = 0; at < size; at++) {
+		EXPECT_EQ(at % 2 && all[at], odd[at])
+			TH_LOG("0x%03x", at);
+		seen += odd[at];
+	}
+	EXPECT_EQ(count, seen);
 }
 
 int main(int argc, char **argv)
