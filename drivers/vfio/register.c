@@ -21,13 +21,16 @@ static struct iommu_group *device_iommu_group(struct vfio_device *device)
 
 	iommu_group = iommu_group_get(device->dev);
 	if (!iommu_group) {
-		if (!vfio_noiommu_allowed())
+		if (!vfio_noiommu_allowed()) {
+			dev_info(device->dev, "refused, no IOMMU watches its DMA\n");
 			return ERR_PTR(-EINVAL);
+		}
 		device->noiommu = true;
 		return vfio_noiommu_group_create(device->dev);
 	}
 	if (!device_iommu_capable(device->dev, IOMMU_CAP_CACHE_COHERENCY) || vfio_should_fail()) {
 		iommu_group_put(iommu_group);
+		dev_info(device->dev, "refused, the IOMMU cannot keep its DMA coherent\n");
 		return ERR_PTR(-EINVAL);
 	}
 	return iommu_group;

@@ -374,6 +374,7 @@ TEST_F_TIMEOUT(fault, open_device, 900)
 TEST_F(fault, probe)
 {
 	struct pci_func func;
+	int log = log_open();
 	char driver[64];
 
 	if (!strcmp(variant->nth, TASK_FAIL_NTH))
@@ -384,11 +385,13 @@ TEST_F(fault, probe)
 	      { ASSERT_OK(pci_driver(&func, driver, sizeof(driver)));
 		ASSERT_STREQ("", driver);
 		ASSERT_ERRNO(ENOENT, group_open(func.group));
+		EXPECT_TRUE(log_has(log, "refused, the IOMMU cannot keep its DMA coherent"));
 		EXPECT_WORKS(); },
 	      { ASSERT_OK(client_open_group(&self->other, EDU, 1));
 		client_close(&self->other);
 		ASSERT_OK(pci_unbind(&func)); });
 	ASSERT_OK(pci_bind(&func, "vfio-pci"));
+	fd_close(&log);
 }
 
 int main(int argc, char **argv)

@@ -132,9 +132,13 @@ TEST_F(noiommu, fdinfo)
 /* Without the parameter nothing of it is there: the device is refused, and the extension is 0. */
 TEST_F(noiommu, off_by_default)
 {
-	int container = container_open();
+	int container = container_open(), log = log_open();
+	char wanted[64];
 
 	EXPECT_ERRNO(ENODEV, pci_bind(&self->c.func, "vfio-pci"));
+	snprintf(wanted, sizeof(wanted), "%s: refused, no IOMMU watches its DMA", self->c.func.bdf);
+	EXPECT_TRUE(log_has(log, wanted));
+	close(log);
 	ASSERT_OK(find_unwatched(EDU, &self->c.func));
 	EXPECT_EQ(-1, self->c.func.group);
 	EXPECT_EQ(0, ioctl(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
