@@ -4,63 +4,53 @@
  *
  * vfio-dev/vfioX/config_gaps/read and .../written: how many bytes of the gaps were touched since
  * the device was bound, and their positions. Whoever thinks of hiding the gaps (parameter
- * hide_config_gaps) sees there what his guests would miss.
- *
- * Their text may be longer than a page, so they are binary attributes, as the kernel's own lists of
- * CPUs are.
+ * hide_config_gaps) sees there what his guests would miss. A list that is longer than an attribute
+ * can be ends in dots.
  */
 #include <linux/bitmap.h>
-#include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "pci.h"
 
-static struct vfio_pci_gaps *to_gaps(struct kobject *kobj)
+/* Bits are only ever set, so this needs no config_lock, which a reset may hold for long. */
+static ssize_t gaps_show(struct device *dev, char *buf, bool written)
 {
-	return &to_vfio_pci(container_of(kobj, struct vfio_device, device.kobj))->gaps;
-}
-
-/* Bits are only ever set, so nobody has to be kept from setting them: a reset may take its time. */
-static ssize_t gaps_read(const unsigned long *gaps, char *buf, loff_t pos, size_t count)
-{
+	struct vfio_pci_device *vpci = to_vfio_pci(container_of(dev, struct vfio_device, device));
+	const unsigned long *gaps = written ? vpci->gaps.written : vpci->gaps.read;
 	DECLARE_BITMAP(seen, PCI_CFG_SPACE_EXP_SIZE);
-	ssize_t length;
-	char *text;
+	int length;
 
 	bitmap_copy(seen, gaps, PCI_CFG_SPACE_EXP_SIZE);
-	text = kasprintf(GFP_KERNEL, "%u %*pbl\n", bitmap_weight(seen, PCI_CFG_SPACE_EXP_SIZE),
-			 PCI_CFG_SPACE_EXP_SIZE, seen);
-	if (!text)
-		return -ENOMEM;
-	length = memory_read_from_buffer(buf, count, &pos, text, strlen(text));
-	kfree(text);
-	return length;
+	length = sysfs_emit(buf, "%u %*pbl\n", bitmap_weight(seen, PCI_CFG_SPACE_EXP_SIZE),
+			    PCI_CFG_SPACE_EXP_SIZE, seen);
+	if (buf[length - 1] == '\n')
+		return length;
+	while (length > PAGE_SIZE - sizeof("...\n") || buf[length - 1] != ',')
+		length--;
+	return length + sysfs_emit_at(buf, length, "...\n");
 }
 
-static ssize_t read_read(struct file *file, struct kobject *kobj, struct bin_attribute *attribute,
-			 char *buf, loff_t pos, size_t count)
+static ssize_t read_show(struct device *dev, struct device_attribute *attribute, char *buf)
 {
-	return gaps_read(to_gaps(kobj)->read, buf, pos, count);
+	return gaps_show(dev, buf, false);
 }
-static BIN_ATTR_ADMIN_RO(read, 0);
+static DEVICE_ATTR_ADMIN_RO(read);
 
-static ssize_t written_read(struct file *file, struct kobject *kobj,
-			    struct bin_attribute *attribute, char *buf, loff_t pos, size_t count)
+static ssize_t written_show(struct device *dev, struct device_attribute *attribute, char *buf)
 {
-	return gaps_read(to_gaps(kobj)->written, buf, pos, count);
+	return gaps_show(dev, buf, true);
 }
-static BIN_ATTR_ADMIN_RO(written, 0);
+static DEVICE_ATTR_ADMIN_RO(written);
 
-static struct bin_attribute *gaps_attributes[] = {
-	&bin_attr_read,
-	&bin_attr_written,
+static struct attribute *gaps_attributes[] = {
+	&dev_attr_read.attr,
+	&dev_attr_written.attr,
 	NULL
 };
 
 static const struct attribute_group gaps_group = {
 	.name = "config_gaps",
-	.bin_attrs = gaps_attributes,
+	.attrs = gaps_attributes,
 };
 
 const struct attribute_group *vfio_pci_config_groups[] = { &gaps_group, NULL };

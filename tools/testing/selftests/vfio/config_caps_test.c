@@ -484,10 +484,13 @@ TEST_F(caps, extended)
 
 #define HIDE	"/sys/module/vfio_pci/parameters/hide_config_gaps"
 
-/* Reads vfio-dev/vfioX/config_gaps/NAME into a flag for each position. Returns their number. */
+/*
+ * Reads vfio-dev/vfioX/config_gaps/NAME into a flag for each position, those that an attribute has no
+ * room for left out. Returns the number of all.
+ */
 static int read_gaps(const struct pci_func *func, const char *name, bool *gaps)
 {
-	char command[160], text[16384];
+	char command[160], text[8192];
 	FILE *pipe;
 	int count, first, last, used;
 	char *at = text;
@@ -512,7 +515,7 @@ static int read_gaps(const struct pci_func *func, const char *name, bool *gaps)
 		while (first <= last)
 			gaps[first++] = true;
 	}
-	return count;
+	return strcmp(at, "\n") && strcmp(at, "...\n") ? -1 : count;
 }
 
 static int rebind(const struct pci_func *func)
@@ -572,14 +575,15 @@ TEST_F(caps, gaps)
 	EXPECT_OK(rebind(&func));
 }
 
-/* However many there are apart from each other, the administrator sees all of them. */
+/* More of them apart from each other than an attribute has room for: no number of the list is cut. */
 TEST_F(caps, gaps_apart)
 {
+	const int room = 4096 / 5;
 	__u32 size = self->c.region[CONFIG].size;
 	struct pci_func func = self->c.func;
+	int count, touched = 0, seen = 0;
 	bool odd[4096], all[4096];
 	__u8 raw[4096];
-	int count, seen = 0;
 
 	client_close(&self->c);
 	ASSERT_OK(rebind(&func));
@@ -590,11 +594,15 @@ TEST_F(caps, gaps_apart)
 	ASSERT_EQ((ssize_t)size, region_read(&self->c, CONFIG, 0, raw, size));
 	EXPECT_LT(0, read_gaps(&func, "read", all));
 	for (__u32 at = 0; at < size; at++) {
-		EXPECT_EQ(at % 2 && all[at], odd[at])
+		bool is_touched = at % 2 && all[at];
+
+		EXPECT_LE(odd[at], is_touched)
 			TH_LOG("0x%03x", at);
+		touched += is_touched;
 		seen += odd[at];
 	}
-	EXPECT_EQ(count, seen);
+	EXPECT_EQ(touched, count);
+	EXPECT_LE(count < room ? count : room - 5, seen);
 }
 
 int main(int argc, char **argv)
