@@ -5,20 +5,33 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/kernel.h>
+#include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vfio.h>
 
 #include "reason.h"
+
+/**
+ * struct vfio_note - why a call is about to fail
+ * @node: in vfio_reason.notes
+ * @writer: the task whose call it is; only compared
+ * @text: a sentence
+ */
+struct vfio_note {
+	struct list_head node;
+	struct task_struct *writer;
+	char text[VFIO_REASON_BYTES];
+};
 
 /* What there is to say if nobody noted more. */
 static const struct reason_general {
 	int error;
 	const char *text;
 } generals[] = {
-	{ EINVAL, "nothing was noted, or another call failed at the same time" },
-	{ EFAULT, "the argument is not in memory of the caller" },
+	{ EFAULT, "an address is not in memory of the caller" },
 	{ ENOTTY, "the container's backend has no such command" },
 	{ ENOMEM, "the kernel has no memory left" },
 	{ EINTR, "a signal came first" },
@@ -67,6 +80,7 @@ static const char *command_name(unsigned int cmd)
 void vfio_reason_init(struct vfio_reason *reason)
 {
 	spin_lock_init(&reason->lock);
+	INIT_LIST_HEAD(&reason->notes);
 }
 
 /**
@@ -76,20 +90,22 @@ void vfio_reason_init(struct vfio_reason *reason)
  *
  * A later note of the same call replaces it.
  *
- * Context: an ioctl of the user; may be atomic; takes reason->lock.
+ * Context: an ioctl of the user; may sleep; takes reason->lock.
  */
 void vfio_reason_note(struct vfio_reason *reason, const char *format, ...)
 {
+	struct vfio_note *note = reason ? kmalloc(sizeof(*note), GFP_KERNEL) : NULL;
 	va_list args;
 
-	if (!reason)
+	if (!note)
 		return;
+	note->writer = current;
 	va_start(args, format);
-	spin_lock(&reason->lock);
-	vscnprintf(reason->note, sizeof(reason->note), format, args);
-	WRITE_ONCE(reason->writer, current);
-	spin_unlock(&reason->lock);
+	vscnprintf(note->text, sizeof(note->text), format, args);
 	va_end(args);
+	spin_lock(&reason->lock);
+	list_add_tail(&note->node, &reason->notes);
+	spin_unlock(&reason->lock);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_reason_note, VFIO_NS);
 
@@ -97,27 +113,31 @@ EXPORT_SYMBOL_NS_GPL(vfio_reason_note, VFIO_NS);
  * vfio_reason_end - an ioctl ends
  * @reason: the container's
  * @cmd: the ioctl
- * @ret: what it returns; negative: the caller's note becomes the reason
+ * @ret: what it returns; negative: the caller's last note becomes the reason
  *
  * Context: process context; takes reason->lock if there was an error or a note.
  */
 void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
 {
-	bool noted = READ_ONCE(reason->writer) == current;
+	struct vfio_note *note, *next;
 
-	if (ret >= 0 && !noted)
+	/* The caller sees at least the notes of his own. */
+	if (ret >= 0 && list_empty(&reason->notes))
 		return;
 	spin_lock(&reason->lock);
-	/* Another's may have replaced it. */
-	noted = reason->writer == current;
 	if (ret < 0) {
 		reason->cmd = cmd;
 		reason->error = -ret;
-		strscpy(reason->text, noted ? reason->note : general_text(-ret),
-			sizeof(reason->text));
+		strscpy(reason->text, general_text(-ret), sizeof(reason->text));
 	}
-	if (noted)
-		WRITE_ONCE(reason->writer, NULL);
+	list_for_each_entry_safe(note, next, &reason->notes, node) {
+		if (note->writer != current)
+			continue;
+		if (ret < 0)
+			strscpy(reason->text, note->text, sizeof(reason->text));
+		list_del(&note->node);
+		kfree(note);
+	}
 	spin_unlock(&reason->lock);
 }
 

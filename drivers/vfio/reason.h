@@ -3,37 +3,35 @@
  * Why did the last call on a container fail?
  *
  * An errno is a riddle where a dozen rules share it. Whoever refuses a call notes why, in a
- * sentence, before he returns the errno; when the call ends with an error the note becomes the
- * container's reason, which its fdinfo shows. There is one note, which belongs to the task that
- * wrote it last. Who has none when his call fails, because another task's came in between or
- * because there is nothing to say but the errno, gets a general sentence.
+ * sentence, before he returns the errno; when the call ends with an error its note becomes the
+ * container's reason, which its fdinfo shows. A note belongs to the call that it was made in, which
+ * is one task's from beginning to end. Where there is nothing to say but the errno, or no memory
+ * for a note, a general sentence says that.
  *
- * A call that succeeds takes no lock.
+ * A call that succeeds takes no lock and no memory.
  */
 #ifndef _VFIO_REASON_H
 #define _VFIO_REASON_H
 
 #include <linux/compiler.h>
 #include <linux/spinlock.h>
+#include <linux/types.h>
 
 #define VFIO_REASON_BYTES 128
 
 struct seq_file;
-struct task_struct;
 
 /**
  * struct vfio_reason - why the last call failed
  * @lock: guards all below; a leaf
- * @writer: whose @note it is; only compared; NULL without a note
- * @note: why @writer's call is about to fail
- * @cmd: the ioctl that failed last, 0 while none has
- * @error: with which errno, positive
+ * @notes: of calls that are under way, the oldest first
+ * @cmd: the ioctl that failed last
+ * @error: with which errno, positive; 0 while none has
  * @text: and why
  */
 struct vfio_reason {
 	spinlock_t lock;	/* all below */
-	struct task_struct *writer;
-	char note[VFIO_REASON_BYTES];
+	struct list_head notes;
 	unsigned int cmd;
 	int error;
 	char text[VFIO_REASON_BYTES];

@@ -4,12 +4,16 @@
  * the rules apart which share the errno.
  */
 #include <kselftest_harness.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "lib/check.h"
 
 #define IOVA	(16 * MIB)
 #define RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define ROUNDS	100
+#define LARGE	(8 * MIB)
 #define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
 FIXTURE(reason)
@@ -142,6 +146,59 @@ TEST_F(reason, unmap)
 	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "one of START, STOP and GET_BITMAP");
 	EXPECT_ERRNO(ENOTTY, ioctl(container, VFIO_GROUP_GET_STATUS));
 	EXPECT_REASON("ioctl-0x3b67 25", "no such command");
+}
+
+struct failing {
+	int container;
+	char *memory;
+	bool stop;
+	bool other;	/* failed otherwise */
+};
+
+/* Maps that fail because the IOVA is taken, a few in each map that takes its time. */
+static void *fail_to_map(void *data)
+{
+	struct failing *failing = data;
+
+	while (!__atomic_load_n(&failing->stop, __ATOMIC_RELAXED)) {
+		failing->other |= ERRNO_OF(dma_map_rw(failing->container, failing->memory, IOVA,
+						      PAGE)) != EEXIST;
+		usleep(500);
+	}
+	return NULL;
+}
+
+/* Calls that fail at the same time for different reasons do not get each other's. */
+TEST_F(reason, at_once)
+{
+	struct failing failing = { .container = self->c.container, .memory = self->memory };
+	char *large = memory_new(LARGE);
+	pthread_t thread;
+	int seen = 0;
+
+	ASSERT_NE(NULL, large);
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(dma_map_rw(failing.container, self->memory, IOVA, PAGE));
+	/* Much is to be given back between the sentence and the end of the call. */
+	munmap(large + LARGE - PAGE, PAGE);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fail_to_map, &failing));
+	for (int round = 0; round < ROUNDS; round++) {
+		EXPECT_ERRNO(EFAULT, dma_map_rw(failing.container, large, 2 * IOVA, LARGE));
+		ASSERT_OK(fdinfo_get(failing.container, "vfio-last-error", self->text,
+				     sizeof(self->text)));
+		if (strncmp(self->text, "VFIO_IOMMU_MAP_DMA 14 ", 22)) {
+			EXPECT_REASON("VFIO_IOMMU_MAP_DMA 17", "overlaps mapping");
+		} else {
+			EXPECT_NE(NULL, strstr(self->text, "no memory that can be pinned"))
+				TH_LOG("\"%s\"", self->text);
+			seen++;
+		}
+	}
+	__atomic_store_n(&failing.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_FALSE(failing.other);
+	TH_LOG("%d of %d", seen, ROUNDS);
+	munmap(large, LARGE - PAGE);
 }
 
 int main(int argc, char **argv)
