@@ -92,7 +92,7 @@ static int mappings_show(struct seq_file *seq, void *at)
 	/* The rest is the worker's while there is one, who may free it. */
 	if (mapping->state == MAPPING_LIVE)
 		seq_printf(seq, " %lu %lu %lu\n", mapping->locked,
-			   mapping->log.pages - mapping->locked, mapping->log.nr);
+			   mapping_lent(mapping), mapping->log.nr - mapping->withdrawn_runs);
 	else
 		seq_puts(seq, " - - -\n");
 	return 0;
@@ -163,7 +163,7 @@ VFIO_DEBUGFS_SHOW(domains);
  * @serial: the mapping that @at is in; 0: none
  * @at: behind the runs of it that were counted
  * @memory: runs of memory, by the logarithm of their pages
- * @lent: runs that are, or were, lent
+ * @lent: runs that are lent
  */
 struct run_counts {
 	struct iova_range range;
@@ -184,7 +184,7 @@ static unsigned int count_log(struct run_counts *counts, const struct pinlog *lo
 
 		if (run_is_memory(&run))
 			counts->memory[order]++;
-		else
+		else if (run.kind == PIN_LENT)
 			counts->lent[order]++;
 	}
 	return most;

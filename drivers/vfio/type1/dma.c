@@ -290,8 +290,8 @@ void mappings_add_up(const struct list_head *list, struct mappings_sum *sum)
 	list_for_each_entry(mapping, list, claimed) {
 		sum->bytes += mapping->last - mapping->start + 1;
 		sum->mappings++;
-		sum->pages += mapping->log.pages;
-		sum->runs += mapping->log.nr;
+		sum->pages += mapping->log.pages - mapping->withdrawn_pages;
+		sum->runs += mapping->log.nr - mapping->withdrawn_runs;
 	}
 }
 
@@ -354,6 +354,8 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 			domains_unmap(iommu, iova, run.pages << PAGE_SHIFT);
 			pinlog_withdraw(&mapping->log, &at);
 			mapping->withdrawn_runs++;
+			mapping->withdrawn_pages += run.pages;
+			trace_dma_withdraw(iommu, iova, run.pages);
 		}
 		iova += run.pages << PAGE_SHIFT;
 	}

@@ -31,7 +31,7 @@ static void totals_add(struct type1_totals *totals, const struct type1_mapping *
 	totals->bytes += mapping->last - mapping->start + 1;
 	if (mapping->state == MAPPING_LIVE) {
 		totals->locked += mapping->locked;
-		totals->lent += mapping->log.pages - mapping->locked;
+		totals->lent += mapping_lent(mapping);
 	} else if (mapping->state == MAPPING_FILLING) {
 		totals->filling++;
 	} else {

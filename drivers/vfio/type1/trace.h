@@ -82,6 +82,24 @@ TRACE_EVENT(dma_unmap,
 		  __entry->mappings, __entry->pages, __entry->runs, __entry->ns)
 );
 
+/* What a mapping had of a device is the user's no more: from @iova on it has a hole. */
+TRACE_EVENT(dma_withdraw,
+	TP_PROTO(const struct type1_iommu *iommu, u64 iova, unsigned long pages),
+	TP_ARGS(iommu, iova, pages),
+	TP_STRUCT__entry(
+		__field(u64, container)
+		__field(u64, iova)
+		__field(unsigned long, pages)
+	),
+	TP_fast_assign(
+		__entry->container = iommu->container;
+		__entry->iova = iova;
+		__entry->pages = pages;
+	),
+	TP_printk("container=%llu iova=%#llx pages=%lu", __entry->container, __entry->iova,
+		  __entry->pages)
+);
+
 /* A map has one more chunk: @pages from @iova on, and @left more to find. */
 TRACE_EVENT(dma_pin,
 	TP_PROTO(const struct type1_iommu *iommu, const struct type1_mapping *mapping,

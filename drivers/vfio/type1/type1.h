@@ -321,6 +321,7 @@ enum mapping_state {
  * @mapped_runs: runs of @log in them; whoever reads these may not be the worker
  * @lent_runs: how many of them are, or were, lent; guarded as @mapped
  * @withdrawn_runs: how many of those were withdrawn: holes in what the domains map; as @mapped
+ * @withdrawn_pages: pages in the holes; as @mapped
  */
 struct type1_mapping {
 	struct rb_node node;
@@ -340,10 +341,17 @@ struct type1_mapping {
 	unsigned long mapped_runs;
 	unsigned long lent_runs;
 	unsigned long withdrawn_runs;
+	unsigned long withdrawn_pages;
 };
 
 /* There can be many, and the next larger piece of memory is a third larger. */
 static_assert(sizeof(struct type1_mapping) <= 192);
+
+/* Pages of a live mapping that devices have and show. */
+static inline unsigned long mapping_lent(const struct type1_mapping *mapping)
+{
+	return mapping->log.pages - mapping->withdrawn_pages - mapping->locked;
+}
 
 /**
  * struct type1_iommu - the backend's instance in a container
@@ -401,8 +409,8 @@ struct type1_iommu {
  * @begun: when the work with them began, in ns; 0 while nobody watches, and all below is unknown
  * @bytes: bytes of IOVAs
  * @mappings: number of mappings
- * @pages: pages in their logs
- * @runs: runs in their logs
+ * @pages: pages in their logs, but for what was withdrawn
+ * @runs: runs in their logs, likewise
  */
 struct mappings_sum {
 	u64 begun;

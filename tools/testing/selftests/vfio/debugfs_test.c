@@ -174,6 +174,29 @@ TEST_F(debugfs, mappings)
 	munmap(memory, PAGES * PAGE);
 }
 
+/* A mapping whose memory was withdrawn with its device is told as one that shows none. */
+TEST_F(debugfs, withdrawn)
+{
+	char *bar;
+
+	ASSERT_LE(0, client_read_regions(&self->c));
+	ASSERT_OK(config_command(&self->c, 2, 0));
+	bar = region_map(&self->c, VFIO_PCI_BAR0_REGION_INDEX, 0, PAGES * PAGE);
+	ASSERT_NE(MAP_FAILED, bar);
+	ASSERT_OK(dma_map_rw(self->c.container, bar, IOVA, PAGES * PAGE));
+	READ_CONTAINER("mappings");
+	EXPECT_NE(NULL, strstr(self->text, " 0 16 1\n")) TH_LOG("%s", self->text);
+	READ_CONTAINER("runs");
+	EXPECT_LINE("65536 0 1");
+
+	munmap(bar, PAGES * PAGE);
+	fd_close(&self->c.device);
+	READ_CONTAINER("mappings");
+	EXPECT_NE(NULL, strstr(self->text, " 0 0 0\n")) TH_LOG("%s", self->text);
+	READ_CONTAINER("runs");
+	EXPECT_EQ(1, count_lines(self->text)) TH_LOG("%s", self->text);
+}
+
 /* A read of a few bytes at a time ends, and sees the same: also a large mapping only once. */
 TEST_F(debugfs, small_reads)
 {

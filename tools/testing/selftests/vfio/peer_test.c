@@ -138,6 +138,7 @@ TEST_F(lent, is_out_of_reach)
 	ASSERT_OK(peer_writes(&self->peer, self->scratch, LENT, "written"));
 	ASSERT_STREQ("written", self->memory + PAGE);
 	EXPECT_EQ(12, locked_kib());
+	EXPECT_EQ((long long)SIZE, fdinfo_number(container, "vfio-container-lent-bytes"));
 
 	ASSERT_OK(lose(&self->lender, self->memory + PAGE, variant->closed));
 	EXPECT_FALSE(peer_reads(&self->peer, self->scratch, LENT, "written"));
@@ -148,6 +149,9 @@ TEST_F(lent, is_out_of_reach)
 
 	/* The mapping is there, and the memory on both sides; another group may come to see it. */
 	EXPECT_EQ(12, locked_kib());
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-lent-bytes"));
+	EXPECT_EQ((long long)(TOTAL + PAGE),
+		  fdinfo_number(container, "vfio-container-mapped-bytes"));
 	EXPECT_ERRNO(EEXIST, dma_map_rw(container, self->scratch, LENT, PAGE));
 	if (!client_join(&third, &self->peer, EDU, 1))
 		client_close(&third);
@@ -256,6 +260,7 @@ TEST_F(foreign, is_lent_and_withdrawn)
 	/* The kernel takes the page table entries when a driver asks for the BAR: no more looks. */
 	ASSERT_OK(pci_set(&self->lender, "enable", "0"));
 	EXPECT_TRUE(next_user_finds(&self->lender, "written"));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-lent-bytes"));
 	EXPECT_FALSE(peer_reads(&self->peer, self->scratch, LENT, "written"));
 	peer_writes(&self->peer, self->scratch, LENT, "stray");
 	EXPECT_TRUE(next_user_finds(&self->lender, "written"));

@@ -226,6 +226,26 @@ TEST_F(trace, map_ends_otherwise)
 	munmap(memory, 4 * PAGE);
 }
 
+/* Memory that a device lent is withdrawn with it: nothing of it is left to be unmapped. */
+TEST_F(trace, withdrawal)
+{
+	const __u64 size = 16 * PAGE;
+	char *bar;
+
+	ASSERT_OK(attach(&self->c));
+	ASSERT_OK(config_command(&self->c, PCI_COMMAND_MEMORY, 0));
+	bar = region_map(&self->c, 0, 0, size);
+	ASSERT_NE(MAP_FAILED, bar);
+	ASSERT_OK(dma_map_rw(self->c.container, bar, IOVA, size));
+	EXPECT_EVENTS(0, "dma_withdraw", "");
+	munmap(bar, size);
+	fd_close(&self->c.device);
+	EXPECT_EVENT("dma_withdraw", "container=%lld iova=%#llx pages=16", number_of(&self->c),
+		     IOVA);
+	EXPECT_EQ((long long)size, dma_unmap(self->c.container, 0, IOVA, size));
+	EXPECT_EVENTS(1, "dma_unmap", " bytes=65536 mappings=1 pages=0 runs=0 ");
+}
+
 /* An interrupt is set up, and fires: by the device, and by its user. */
 TEST_F(trace, interrupts)
 {
