@@ -36,8 +36,8 @@ struct seq_file;
  * @withdraw: memory of a device, from one physical address to another (inclusive), is no user's any
  *	more: no device may reach it through the instance; cannot fail; may sleep; NULL if no
  *	mapping ever shows any
- * @fdinfo: lines for the fdinfo of the container; waits for no lock that is held over anything
- *	long. No lock is held; the groups may leave meanwhile
+ * @fdinfo: lines for the fdinfo of the container; waits for nothing. No lock is held; the groups
+ *	may leave meanwhile
  * @ioctl: all ioctls that the container does not know; -ENOTTY for unknown ones; may sleep
  */
 struct vfio_backend_ops {

@@ -250,7 +250,9 @@ static int try_backend(struct vfio_container *container, struct vfio_backend *ba
 	mutex_lock(&instances_lock);
 	list_add_tail(&instance->node, &instances);
 	mutex_unlock(&instances_lock);
+	spin_lock(&container->view_lock);
 	container->instance = instance;
+	spin_unlock(&container->view_lock);
 	return 0;
 
 err_release:
@@ -403,6 +405,7 @@ static int container_fops_open(struct inode *inode, struct file *file)
 	container->number = atomic64_inc_return(&containers);
 	kref_init(&container->kref);
 	init_rwsem(&container->lock);
+	spin_lock_init(&container->view_lock);
 	vfio_reason_init(&container->reason);
 	INIT_LIST_HEAD(&container->members);
 	file->private_data = container;
@@ -415,7 +418,7 @@ static int container_fops_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Whoever reads this waits for nobody: it says so if the container's lock is taken. */
+/* Whoever reads this waits for nobody. */
 static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct vfio_container *container = file->private_data;
@@ -424,18 +427,15 @@ static void container_fops_show_fdinfo(struct seq_file *seq, struct file *file)
 
 	seq_printf(seq, "vfio-container-number: %llu\n", container->number);
 	vfio_reason_show(&container->reason, seq);
-	if (!down_read_trylock(&container->lock)) {
-		seq_puts(seq, "vfio-container-busy: 1\n");
-		return;
-	}
 	seq_puts(seq, "vfio-container-groups:");
+	spin_lock(&container->view_lock);
 	list_for_each_entry(member, &container->members, node)
 		seq_printf(seq, " %d", iommu_group_id(member->iommu_group));
-	seq_putc(seq, '\n');
 	instance = container->instance;
 	if (instance)
 		kref_get(&instance->kref);
-	up_read(&container->lock);
+	spin_unlock(&container->view_lock);
+	seq_putc(seq, '\n');
 
 	if (!instance) {
 		seq_puts(seq, "vfio-container-backend: none\n");
@@ -514,8 +514,9 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 		}
 	}
 	kref_get(&container->kref);
+	spin_lock(&container->view_lock);
 	list_add_tail(&member->node, &container->members);
-	member->container = container;
+	spin_unlock(&container->view_lock);
 	return 0;
 }
 
@@ -552,7 +553,11 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 	int ret;
 
 	down_write(&container->lock);
+	/* Before the claim: who looks without a lock must not take that for somebody else's. */
+	WRITE_ONCE(member->container, container);
 	ret = container_add_member(container, member);
+	if (ret)
+		WRITE_ONCE(member->container, NULL);
 	up_write(&container->lock);
 	trace_group_attach(container, member, ret);
 	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, ret);
@@ -589,10 +594,12 @@ void vfio_container_detach(struct vfio_member *member)
 		instance_ops(container->instance)->detach(container->instance->data,
 							  member->iommu_group);
 	member_release(member);
+	WRITE_ONCE(member->container, NULL);
+	spin_lock(&container->view_lock);
 	list_del(&member->node);
-	member->container = NULL;
 	if (list_empty(&container->members))
 		swap(container->instance, instance);
+	spin_unlock(&container->view_lock);
 	up_write(&container->lock);
 
 	trace_group_detach(container, member);

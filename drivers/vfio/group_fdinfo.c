@@ -3,13 +3,12 @@
  * What the fdinfo of a group fd tells:
  *
  *   vfio-group:		its number; none once its last device is gone
- *   vfio-group-busy:		1 in place of the next three while it joins or leaves a container
  *   vfio-group-container:	1 if it is in one
  *   vfio-group-viable:		1 if its devices are the user's, or can become so
  *   vfio-group-blockers:	otherwise, if known: each device in the way, and its driver
  *   vfio-group-device:		a line for each device: its name, and how many fds of it are open
  *
- * The group's lock, under which much may be unpinned, is only tried for, as are those of devices.
+ * The group's lock, under which much may be unpinned, is not taken.
  */
 #include <linux/iommu.h>
 #include <linux/seq_file.h>
@@ -19,17 +18,13 @@
 static void show_viability(struct vfio_group *group, struct iommu_group *iommu_group,
 			   struct seq_file *seq)
 {
-	bool attached, viable;
+	bool attached = READ_ONCE(group->member.container);
 	char blockers[VFIO_BLOCKERS_BYTES];
+	bool viable;
 
-	/* A group that just joins or leaves is neither. */
-	if (!mutex_trylock(&group->lock)) {
-		seq_puts(seq, "vfio-group-busy: 1\n");
-		return;
-	}
-	attached = group->member.container;
-	viable = attached || !iommu_group_dma_owner_claimed(iommu_group);
-	mutex_unlock(&group->lock);
+	/* The owner may be the user, who has come or gone meanwhile. */
+	viable = attached || !iommu_group_dma_owner_claimed(iommu_group) ||
+		 READ_ONCE(group->member.container);
 
 	seq_printf(seq, "vfio-group-container: %d\n", attached);
 	seq_printf(seq, "vfio-group-viable: %d\n", viable);
@@ -53,8 +48,7 @@ static void show_devices(struct vfio_group *group, struct seq_file *seq)
  * @group: the group, which may be dead
  * @seq: gets the lines
  *
- * Context: process context; may sleep; takes group->view_lock and group->devices_lock,
- * tries for group->lock.
+ * Context: process context; may sleep; takes group->view_lock and group->devices_lock.
  */
 void vfio_group_fdinfo(struct vfio_group *group, struct seq_file *seq)
 {

@@ -33,8 +33,9 @@
  * viability.c's trying (mutex) only tries for device_lock.
  *
  * Leaves, under which nothing else of ours is taken: backends_lock and sets_lock (mutexes),
- * group->view_lock, vfio_reason.lock and type1_payer.lock (spinlocks), device->files_lock, and
- * vfio-pci's aliases_lock, late_lock and vga_lock (the latter two spinlocks).
+ * group->view_lock, container->view_lock, vfio_reason.lock and type1_payer.lock (spinlocks),
+ * device->files_lock, and vfio-pci's aliases_lock, late_lock and vga_lock (the latter two
+ * spinlocks).
  *
  * The PCI core takes its pci_bus_sem inside memory_lock, in resets and power changes. It calls us
  * under it when it recovers from an error, also to wake a device up: there memory_lock is only
@@ -86,9 +87,10 @@ struct vfio_holder_text {
  * struct vfio_container - an open /dev/vfio/vfio
  * @number: names it for whoever watches; never given twice; immutable
  * @kref: one for the file, one for each member
- * @lock: guards everything below. Whoever holds it does not wait for the user
+ * @lock: guards @members and @instance. Whoever holds it does not wait for the user
  * @members: groups, linked by vfio_member.node
  * @instance: what the members are attached to; NULL before SET_IOMMU
+ * @view_lock: a leaf. Both are written under it and @lock, so either is enough to look
  * @reason: why the last call failed; has a lock of its own
  */
 struct vfio_container {
@@ -97,13 +99,14 @@ struct vfio_container {
 	struct rw_semaphore lock;
 	struct list_head members;
 	struct vfio_instance *instance;
+	spinlock_t view_lock; /* see above */
 	struct vfio_reason reason;
 };
 
 /**
  * struct vfio_member - a group as its container sees it
  * @noiommu: the group has no IOMMU; immutable
- * @container: referenced, or NULL; guarded by the group's lock
+ * @container: referenced once the group is attached, or NULL; guarded by the group's lock
  * @iommu_group: what is attached; immutable while @container is set
  * @node: in container->members; guarded by container->lock
  * @users: open devices of the group; raised under the group's lock

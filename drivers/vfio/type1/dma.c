@@ -211,7 +211,7 @@ static int mappings_claim(struct type1_iommu *iommu, const struct iova_range *ra
 	if (ret > 0) {
 		for (mapping = mapping_first_live(iommu, range); mapping;
 		     mapping = mapping_next_live(mapping, range)) {
-			mapping->state = MAPPING_DRAINING;
+			mapping_set_state(iommu, mapping, MAPPING_DRAINING);
 			list_add_tail(&mapping->claimed, claimed);
 		}
 		ret = 0;
@@ -229,7 +229,7 @@ static void mappings_unclaim(struct type1_iommu *iommu, struct list_head *claime
 	list_for_each_entry_safe(mapping, next, claimed, claimed) {
 		if (mapping_is_orphan(mapping))
 			continue;
-		mapping->state = MAPPING_LIVE;
+		mapping_set_state(iommu, mapping, MAPPING_LIVE);
 		list_del(&mapping->claimed);
 	}
 	mappings_changed(iommu);
@@ -355,6 +355,8 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 			pinlog_withdraw(&mapping->log, &at);
 			mapping->withdrawn_runs++;
 			mapping->withdrawn_pages += run.pages;
+			if (mapping->state == MAPPING_LIVE)
+				sum_add(iommu->lent, -run.pages);
 			trace_dma_withdraw(iommu, iova, run.pages);
 		}
 		iova += run.pages << PAGE_SHIFT;
@@ -724,7 +726,8 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 	}
 	/* Before it is anybody's to take away. */
 	trace_dma_map(iommu, mapping, begun, ret);
-	mapping->state = MAPPING_LIVE;
+	if (!ret)
+		mapping_set_state(iommu, mapping, MAPPING_LIVE);
 	mappings_changed(iommu);
 	mutex_unlock(&iommu->lock);
 	if (!ret)

@@ -149,16 +149,51 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
  * mappings_left - how many more mappings may there be?
  * @iommu: the container's
  *
- * Context: holds iommu->lock.
+ * Context: any; without iommu->lock: a moment ago.
  * Return: the number, by the limit of this moment.
  */
-unsigned int mappings_left(struct type1_iommu *iommu)
+unsigned int mappings_left(const struct type1_iommu *iommu)
 {
-	unsigned int limit = READ_ONCE(dma_entry_limit);
+	unsigned int limit = READ_ONCE(dma_entry_limit), nr = READ_ONCE(iommu->nr_mappings);
 
+	return limit > nr ? limit - nr : 0;
+}
+
+/* Count a mapping in (1) or out (-1), by its state. */
+static void mapping_count(struct type1_iommu *iommu, const struct type1_mapping *mapping, int by)
+{
 	lockdep_assert_held(&iommu->lock);
 
-	return limit > iommu->nr_mappings ? limit - iommu->nr_mappings : 0;
+	sum_add(iommu->in_state[mapping->state], by);
+	if (mapping->state != MAPPING_LIVE)
+		return;
+	sum_add(iommu->locked, by * mapping->locked);
+	sum_add(iommu->lent, by * mapping_lent(mapping));
+}
+
+/* The same for what its state does not matter to. */
+static void mapping_count_all(struct type1_iommu *iommu, const struct type1_mapping *mapping,
+			      int by)
+{
+	sum_add(iommu->nr_mappings, by);
+	sum_add(iommu->bytes, by * (mapping->last - mapping->start + 1));
+	mapping_count(iommu, mapping, by);
+}
+
+/**
+ * mapping_set_state - say who may touch a mapping from here on
+ * @iommu: the container's
+ * @mapping: in the tree; the caller may say that
+ * @state: the new state
+ *
+ * Context: holds iommu->lock.
+ */
+void mapping_set_state(struct type1_iommu *iommu, struct type1_mapping *mapping,
+		       enum mapping_state state)
+{
+	mapping_count(iommu, mapping, -1);
+	mapping->state = state;
+	mapping_count(iommu, mapping, 1);
 }
 
 /**
@@ -202,7 +237,7 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 		return -EINVAL;
 	}
 	rb_add(&mapping->node, &iommu->mappings, mapping_less);
-	iommu->nr_mappings++;
+	mapping_count_all(iommu, mapping, 1);
 	mapping->serial = ++iommu->last_serial;
 	return 0;
 }
@@ -233,7 +268,7 @@ void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping)
 		return;
 	rb_erase(&mapping->node, &iommu->mappings);
 	RB_CLEAR_NODE(&mapping->node);
-	iommu->nr_mappings--;
+	mapping_count_all(iommu, mapping, -1);
 	if (!mapping->vaddr_valid)
 		iommu->nr_vaddr_invalid--;
 }
@@ -255,8 +290,10 @@ void mappings_unlink(struct type1_iommu *iommu, const struct list_head *list, un
 	/* All there are (and so no orphans): a tree without any need not be balanced on the way. */
 	if (nr == iommu->nr_mappings) {
 		iommu->mappings = RB_ROOT;
-		iommu->nr_mappings = 0;
 		iommu->nr_vaddr_invalid = 0;
+		WRITE_ONCE(iommu->nr_mappings, 0);
+		WRITE_ONCE(iommu->in_state[MAPPING_DRAINING], 0);
+		WRITE_ONCE(iommu->bytes, 0);
 		return;
 	}
 	list_for_each_entry(mapping, list, claimed)

@@ -300,6 +300,7 @@ enum mapping_state {
 	MAPPING_FILLING,
 	MAPPING_LIVE,
 	MAPPING_DRAINING,
+	MAPPING_STATES
 };
 
 /**
@@ -347,6 +348,12 @@ struct type1_mapping {
 /* There can be many, and the next larger piece of memory is a third larger. */
 static_assert(sizeof(struct type1_mapping) <= 192);
 
+/* Change a sum that is read without the lock. */
+#define sum_add(sum, by) ({			\
+	typeof(&(sum)) _sum = &(sum);		\
+	WRITE_ONCE(*_sum, *_sum + (by));	\
+})
+
 /* Pages of a live mapping that devices have and show. */
 static inline unsigned long mapping_lent(const struct type1_mapping *mapping)
 {
@@ -372,7 +379,11 @@ static inline unsigned long mapping_lent(const struct type1_mapping *mapping)
  * @withdrawals: how often something lent was withdrawn
  * @lock: guards all below, and the state of mappings
  * @mappings: by IOVA; no two overlap
- * @nr_mappings: number of @mappings
+ * @nr_mappings: number of @mappings; this and the sums below are looked at without the lock as well
+ * @in_state: how many of them are in each state
+ * @bytes: IOVAs of all of them
+ * @locked: pages charged for those that are live
+ * @lent: pages of devices that the live ones show
  * @last_serial: that of the mapping that came last
  * @nr_vaddr_invalid: mappings whose vaddr is not valid
  * @dirty_tracking: between START and STOP
@@ -397,6 +408,10 @@ struct type1_iommu {
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
 	unsigned int nr_mappings;
+	unsigned int in_state[MAPPING_STATES];
+	u64 bytes;
+	unsigned long locked;
+	unsigned long lent;
 	unsigned long last_serial;
 	unsigned int nr_vaddr_invalid;
 	bool dirty_tracking;
@@ -493,8 +508,10 @@ struct type1_mapping *mapping_next(struct type1_mapping *mapping, const struct i
 struct type1_mapping *mapping_first_live(struct type1_iommu *iommu, const struct iova_range *range);
 struct type1_mapping *mapping_next_live(struct type1_mapping *mapping,
 					const struct iova_range *range);
-unsigned int mappings_left(struct type1_iommu *iommu);
+unsigned int mappings_left(const struct type1_iommu *iommu);
 int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping);
+void mapping_set_state(struct type1_iommu *iommu, struct type1_mapping *mapping,
+		       enum mapping_state state);
 void mapping_unlink(struct type1_iommu *iommu, struct type1_mapping *mapping);
 void mappings_unlink(struct type1_iommu *iommu, const struct list_head *list, unsigned int nr);
 bool mapping_is_orphan(const struct type1_mapping *mapping);

@@ -16,6 +16,7 @@
 
 #define IOVA	(16 * MIB)
 #define PAGES	16
+#define LOOKS	1000
 
 FIXTURE(fdinfo)
 {
@@ -169,6 +170,77 @@ TEST_F(fdinfo, no_waiting)
 	ASSERT_EQ(stall.size, dma_unmap(map.container, 0, IOVA, stall.size));
 out:
 	stall_close(&stall);
+}
+
+/* What a reader and somebody who maps share. */
+struct crowd {
+	const struct client *c;
+	char *memory;
+	bool stop;
+	unsigned long rounds;
+};
+
+static void *map_all_the_time(void *data)
+{
+	struct crowd *crowd = data;
+
+	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
+		if (dma_map_rw(crowd->c->container, crowd->memory, IOVA, PAGE) ||
+		    dma_unmap(crowd->c->container, 0, IOVA, PAGE) != (long long)PAGE)
+			break;
+		crowd->rounds++;
+	}
+	return NULL;
+}
+
+static void *ask_all_the_time(void *data)
+{
+	struct crowd *crowd = data;
+	__u32 flags;
+
+	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED) &&
+	       !group_status(crowd->c->group, &flags))
+		crowd->rounds++;
+	return NULL;
+}
+
+/* Who looks gets numbers, whatever others do and however many look; and true ones in the end. */
+TEST_F(fdinfo, numbers_in_a_crowd)
+{
+	struct crowd map = { .c = &self->c, .memory = memory_new(PAGES * PAGE) };
+	struct crowd ask = { .c = &self->c };
+	int container = self->c.container;
+	pthread_t mapper, asker;
+
+	ASSERT_NE(NULL, map.memory);
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	ASSERT_OK(dma_map_rw(container, map.memory, IOVA + MIB, PAGES * PAGE));
+	ASSERT_EQ(0, pthread_create(&mapper, NULL, map_all_the_time, &map));
+	ASSERT_EQ(0, pthread_create(&asker, NULL, ask_all_the_time, &ask));
+	for (int i = 0; i < LOOKS; i++) {
+		long long pinned = fdinfo_number(container, "vfio-container-pinned-pages");
+		long long bytes = fdinfo_number(container, "vfio-container-mapped-bytes");
+
+		ASSERT_TRUE(pinned == PAGES || pinned == PAGES + 1) TH_LOG("%lld", pinned);
+		ASSERT_TRUE(bytes == PAGES * PAGE || bytes == (PAGES + 1) * PAGE)
+			TH_LOG("%lld", bytes);
+		ASSERT_EQ(1, fdinfo_number(self->c.group, "vfio-group-viable"));
+	}
+	__atomic_store_n(&map.stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&ask.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(mapper, NULL));
+	ASSERT_EQ(0, pthread_join(asker, NULL));
+	EXPECT_LT(0, map.rounds);
+	EXPECT_EQ(1, fdinfo_number(container, "vfio-container-mappings"));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-mappings-draining"));
+	EXPECT_EQ(PAGES, fdinfo_number(container, "vfio-container-pinned-pages"));
+	EXPECT_EQ(PAGES * PAGE, fdinfo_number(container, "vfio-container-mapped-bytes"));
+
+	ASSERT_EQ(PAGES * PAGE, dma_unmap(container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-mappings"));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-mappings-draining"));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-pinned-pages"));
+	EXPECT_EQ(0, fdinfo_number(container, "vfio-container-mapped-bytes"));
 }
 
 /* A group: its number, whether it is in a container, and its open devices. */
