@@ -243,6 +243,10 @@ static int attach_group(struct type1_iommu *iommu, struct type1_group *group)
 	domain = candidate_settle(iommu, fresh, group->iommu_group);
 	if (IS_ERR(domain)) {
 		ret = PTR_ERR(domain);
+		if (ret != -EINTR)
+			vfio_reason_note(iommu->reason,
+					 "the IOMMU failed to show group %d what is mapped",
+					 iommu_group_id(group->iommu_group));
 		goto err_ranges;
 	}
 

@@ -622,6 +622,22 @@ static int mapping_add_lent(struct type1_iommu *iommu, struct type1_mapping *map
 	return ret;
 }
 
+/* Note why the next pages cannot be pinned. */
+static void note_pin(struct type1_iommu *iommu, const struct pinner *pinner, int error)
+{
+	if (error == -EFAULT)
+		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
+				 pinner->write ? " for writing" : "", pinner->vaddr);
+	else if (error == -ENOMEM || error == -EBUSY || error == -EAGAIN)
+		vfio_reason_note(iommu->reason,
+				 "no memory, or the page at vaddr %#lx cannot move to where it can stay",
+				 pinner->vaddr);
+	else if (error != -EINTR)
+		vfio_reason_note(iommu->reason,
+				 "the memory at vaddr %#lx is not of a kind that can stay pinned",
+				 pinner->vaddr);
+}
+
 static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *mapping,
 			     struct type1_walk *walk, struct pinner *pinner,
 			     struct prefault *ahead)
@@ -632,15 +648,10 @@ static int mapping_add_chunk(struct type1_iommu *iommu, struct type1_mapping *ma
 
 	pinner->most = prefault_reach(ahead, pinner->vaddr);
 	ret = pinner_chunk(pinner);
-	if (ret == -EFAULT)
-		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
-				 pinner->write ? " for writing" : "", pinner->vaddr);
-	if (ret == -ENOMEM)
-		vfio_reason_note(iommu->reason,
-				 "no memory, or the page at vaddr %#lx cannot move to where it can stay",
-				 pinner->vaddr);
-	if (ret)
+	if (ret) {
+		note_pin(iommu, pinner, ret);
 		return ret;
+	}
 	trace_dma_pin(iommu, mapping, pinner);
 	if (pinner->kind != PIN_LENT)
 		return mapping_add_memory(iommu, mapping, walk, pinner, prefault_helped(ahead));
