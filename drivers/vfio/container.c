@@ -313,6 +313,8 @@ static long container_set_iommu(void *owner, unsigned long type)
 		ret = container_find_backend(container, type);
 		up_write(&container->lock);
 	}
+	if (ret == -ENODEV && backend_is_missing())
+		vfio_reason_note(&container->reason, "vfio_iommu_type1 cannot be loaded");
 	trace_container_backend(container, type, ret);
 	return ret;
 }
@@ -500,8 +502,9 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 
 	ret = member_claim(member);
 	if (ret) {
-		vfio_reason_note(&container->reason,
-				 "group %d is not viable: a driver of the host or another owner has it",
+		vfio_reason_note(&container->reason, ret == -EPERM || ret == -EBUSY ?
+				 "group %d is not viable: the host or another user has it" :
+				 "the kernel does not give group %d to users; its log may say why",
 				 iommu_group_id(member->iommu_group));
 		return ret;
 	}

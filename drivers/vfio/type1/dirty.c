@@ -14,26 +14,6 @@
 
 #include "type1.h"
 
-/**
- * dirty_check - can a user's bitmap hold the pages of a range?
- * @bitmap: the bitmap, as the user described it
- * @size: bytes of the range, a multiple of @pgsize
- * @pgsize: bytes of the smallest page, the only one that is tracked
- *
- * Context: any.
- * Return: 0, or -EINVAL, which it also is for a bitmap that lies where no user's memory can be.
- */
-int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize)
-{
-	u64 pages = size >> __ffs(pgsize);
-
-	if (bitmap->pgsize != pgsize || !pages || bitmap->size > DIRTY_BITMAP_MAX_BYTES ||
-	    bitmap->size < ALIGN(pages, BITS_PER_TYPE(u64)) / BITS_PER_BYTE ||
-	    !access_ok(bitmap->data, bitmap->size))
-		return -EINVAL;
-	return 0;
-}
-
 #define WORD_BITS	BITS_PER_TYPE(u64)
 #define WORD_BYTES	sizeof(u64)
 
@@ -70,7 +50,7 @@ static int set_bytes(u8 __user *data, u64 from, u64 to)
 
 /**
  * dirty_report - write the bits of a mapping into a user's bitmap
- * @bitmap: checked by dirty_check()
+ * @bitmap: can hold the bits
  * @first: the first bit, counted from the start of the bitmap; mappings come in this order
  * @nr: how many, 1 at least
  *

@@ -299,7 +299,7 @@ void mappings_add_up(const struct list_head *list, struct mappings_sum *sum)
  * mappings_unmap - take mappings away
  * @iommu: the container's
  * @range: IOVAs; all of a mapping or nothing of it (v1: see mappings_select())
- * @bitmap: where to report dirty pages on the way, checked by dirty_check(); NULL: nowhere
+ * @bitmap: where to report dirty pages on the way, which can hold their bits; NULL: nowhere
  * @bytes: how much was unmapped
  *
  * Waits for maps and unmaps of the range that are under way.
@@ -919,7 +919,7 @@ int mapping_set_vaddr(struct type1_iommu *iommu, const struct iova_range *range,
  * mappings_dirty - report dirty pages
  * @iommu: the container's
  * @range: IOVAs; must not cut a mapping
- * @bitmap: checked by dirty_check()
+ * @bitmap: can hold their bits
  *
  * Does not wait for maps and unmaps that are under way: their pages count as dirty.
  *

@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/pfn.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 
 #include "../backend.h"
@@ -188,15 +189,23 @@ static int make_range(struct type1_iommu *iommu, const char *what, u64 start, u6
 	return ret;
 }
 
+/* Can a bitmap hold the pages of @size bytes, of which only the smallest are tracked? */
 static int check_bitmap(struct type1_iommu *iommu, const struct vfio_bitmap *bitmap, u64 size)
 {
-	int ret = dirty_check(bitmap, size, type1_pgsize(iommu));
+	unsigned long pgsize = type1_pgsize(iommu);
+	u64 pages = size >> __ffs(pgsize);
+	u64 least = ALIGN(pages, BITS_PER_TYPE(u64)) / BITS_PER_BYTE;
 
-	if (ret == -EINVAL)
-		vfio_reason_note(iommu->reason,
-				 "the bitmap's pgsize must be %lu and its %llu bytes fit %#llx",
-				 type1_pgsize(iommu), (u64)bitmap->size, size);
-	return ret;
+	if (bitmap->pgsize != pgsize)
+		return refuse(iommu, "the bitmap's pgsize must be %lu", pgsize);
+	if (!pages)
+		return refuse(iommu, size ? "size is less than a page" : "size is 0");
+	if (bitmap->size < least || bitmap->size > DIRTY_BITMAP_MAX_BYTES)
+		return refuse(iommu, "the bitmap has %llu bytes, it may have %llu to %llu",
+			      (u64)bitmap->size, least, DIRTY_BITMAP_MAX_BYTES);
+	if (!access_ok(bitmap->data, bitmap->size))
+		return refuse(iommu, "the bitmap lies where no user's memory can be");
+	return 0;
 }
 
 #define MAP_ACCESS (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)

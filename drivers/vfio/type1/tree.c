@@ -138,7 +138,7 @@ static void complain_range(struct type1_iommu *iommu, const struct iova_range *r
 	struct iova_range gap = iova_set_obstacle(&iommu->ranges, range->start);
 
 	vfio_reason_note(iommu->reason,
-			 "IOVA %#llx-%#llx is outside every aperture: %#llx-%#llx",
+			 "IOVA %#llx-%#llx meets %#llx-%#llx, reserved or out of reach",
 			 range->start, range->last, gap.start, gap.last);
 	pr_info_ratelimited("%*pE[%d]: container %llu: IOVA %#llx-%#llx meets %#llx-%#llx, which is reserved or out of reach of the IOMMU\n",
 			    caller_length(), current->comm, task_tgid_nr(current),

@@ -454,7 +454,6 @@ struct iova_range iova_set_obstacle(const struct iova_set *set, u64 start);
 /* dirty.c */
 #define DIRTY_BITMAP_MAX_BYTES ((u64)INT_MAX / BITS_PER_BYTE + 1)
 
-int dirty_check(const struct vfio_bitmap *bitmap, u64 size, unsigned long pgsize);
 int dirty_report(const struct vfio_bitmap *bitmap, u64 first, u64 nr);
 
 /* account.c */

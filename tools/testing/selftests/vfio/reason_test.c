@@ -14,6 +14,7 @@
 #define RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define ROUNDS	100
 #define LARGE	(8 * MIB)
+#define MODPROBE "/proc/sys/kernel/modprobe"
 #define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
 FIXTURE(reason)
@@ -87,7 +88,9 @@ TEST_F(reason, map)
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 75", "past the last address");
 	/* Where interrupts are written. */
 	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, 0xfee00000, PAGE));
-	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "outside every aperture");
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "meets 0xfee00000-0xfeefffff, reserved");
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, 0xfee00000 - PAGE, 2 * PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "meets 0xfee00000-0xfeefffff, reserved");
 	EXPECT_ERRNO(EFAULT, dma_map_rw(container, NULL, IOVA, PAGE));
 	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 14", "at vaddr 0");
 
@@ -146,6 +149,52 @@ TEST_F(reason, unmap)
 	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "one of START, STOP and GET_BITMAP");
 	EXPECT_ERRNO(ENOTTY, ioctl(container, VFIO_GROUP_GET_STATUS));
 	EXPECT_REASON("ioctl-0x3b67 25", "no such command");
+}
+
+/* Each rule of a bitmap. */
+TEST_F(reason, bitmap)
+{
+	struct {
+		struct vfio_iommu_type1_dma_unmap head;
+		struct vfio_bitmap bitmap;
+	} unmap = {
+		.head = { .argsz = sizeof(unmap), .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP },
+		.bitmap = { .pgsize = PAGE, .size = 8, .data = (void *)self->memory },
+	};
+	int container = self->c.container;
+	__u64 bits;
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, dirty_get(container, IOVA, PAGE, 2 * PAGE, &bits, 8));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "the bitmap's pgsize must be 4096");
+	EXPECT_ERRNO(EINVAL, dirty_get(container, IOVA, 65 * PAGE, PAGE, &bits, 8));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22",
+		      "the bitmap has 8 bytes, it may have 16 to 268435456");
+	EXPECT_ERRNO(EINVAL, dirty_get(container, IOVA, PAGE, PAGE, &bits, 1ULL << 32));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22",
+		      "the bitmap has 4294967296 bytes, it may have 8 to 268435456");
+	EXPECT_ERRNO(EINVAL, dirty_get(container, IOVA, PAGE, PAGE, (void *)-PAGE, 8));
+	EXPECT_REASON("VFIO_IOMMU_DIRTY_PAGES 22", "no user's memory");
+	EXPECT_ERRNO(EINVAL, ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_REASON("VFIO_IOMMU_UNMAP_DMA 22", "size is 0");
+}
+
+/* A backend that the host does not have, and one that nobody has. */
+TEST_F(reason, no_backend)
+{
+	char modprobe[256];
+
+	ASSERT_OK(group_set_container(self->c.group, self->c.container));
+	ASSERT_EQ(0, system("modprobe -r vfio_iommu_type1"));
+	ASSERT_OK(file_read(MODPROBE, modprobe, sizeof(modprobe)));
+	ASSERT_OK(file_write(MODPROBE, "/none"));
+	EXPECT_ERRNO(ENODEV, ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_REASON("VFIO_SET_IOMMU 19", "vfio_iommu_type1 cannot be loaded");
+	EXPECT_OK(file_write(MODPROBE, modprobe));
+	ASSERT_EQ(0, system("modprobe vfio_iommu_type1"));
+	EXPECT_ERRNO(ENODEV, ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_REASON("VFIO_SET_IOMMU 19", "no backend of this type");
+	EXPECT_OK(ioctl(self->c.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 }
 
 struct failing {
