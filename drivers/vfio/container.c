@@ -524,19 +524,24 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 }
 
 /**
- * vfio_container_refuse - tell the container's user why a group does not join: -EINVAL
- * @container: the container
- * @member: the group's place in a container, perhaps another one; has its @iommu_group
+ * vfio_container_refuse - tell the container's user why a group does not join
+ * @container: the container, or NULL: there is nobody to be told
+ * @member: the group's place in a container, perhaps another one
+ * @error: negative errno
  * @why: a sentence
  *
  * Context: VFIO_GROUP_SET_CONTAINER.
+ * Return: @error.
  */
-void vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
-			   const char *why)
+int vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
+			  int error, const char *why)
 {
-	trace_group_attach(container, member, -EINVAL);
-	vfio_reason_note(&container->reason, "%s", why);
-	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, -EINVAL);
+	if (container) {
+		trace_group_attach(container, member, error);
+		vfio_reason_note(&container->reason, "%s", why);
+		vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, error);
+	}
+	return error;
 }
 
 /**
@@ -603,6 +608,8 @@ void vfio_container_detach(struct vfio_member *member)
 	if (list_empty(&container->members))
 		swap(container->instance, instance);
 	spin_unlock(&container->view_lock);
+	if (list_empty(&container->members))
+		vfio_reason_forget(&container->reason);
 	up_write(&container->lock);
 
 	trace_group_detach(container, member);

@@ -88,14 +88,12 @@ static int group_join_container(struct vfio_group *group, struct file *file)
 
 	lockdep_assert_held(&group->lock);
 
-	if (group->member.container) {
-		if (container)
-			vfio_container_refuse(container, &group->member,
-					      "the group is in a container already");
-		return -EINVAL;
-	}
+	if (group->member.container)
+		return vfio_container_refuse(container, &group->member, -EINVAL,
+					     "the group is in a container already");
 	if (!group->iommu_group)
-		return -ENODEV;
+		return vfio_container_refuse(container, &group->member, -ENODEV,
+					     "the group has no device any more");
 	if (!container)
 		return -EBADFD;
 
@@ -386,6 +384,7 @@ static void group_forget(struct vfio_group *group)
 	spin_lock(&group->view_lock);
 	WRITE_ONCE(group->iommu_group, NULL);
 	spin_unlock(&group->view_lock);
+	group->member.iommu_group = NULL;
 	iommu_group_put(iommu_group);
 }
 

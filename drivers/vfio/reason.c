@@ -112,7 +112,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_reason_note, VFIO_NS);
 /**
  * vfio_reason_end - an ioctl ends
  * @reason: the container's
- * @cmd: the ioctl
+ * @cmd: the ioctl; one that is not VFIO's, as of who asks for a terminal, changes nothing
  * @ret: what it returns; negative: the caller's last note becomes the reason
  *
  * Context: process context; takes reason->lock if there was an error or a note.
@@ -121,6 +121,8 @@ void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
 {
 	struct vfio_note *note, *next;
 
+	if (_IOC_TYPE(cmd) != VFIO_TYPE)
+		ret = 0;
 	/* The caller sees at least the notes of his own. */
 	if (ret >= 0 && list_empty(&reason->notes))
 		return;
@@ -142,6 +144,19 @@ void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
 }
 
 /**
+ * vfio_reason_forget - nothing has failed yet, for the container's next user
+ * @reason: the container's
+ *
+ * Context: any; takes reason->lock.
+ */
+void vfio_reason_forget(struct vfio_reason *reason)
+{
+	spin_lock(&reason->lock);
+	reason->error = 0;
+	spin_unlock(&reason->lock);
+}
+
+/**
  * vfio_reason_show - the line of fdinfo about the last error, if there was one
  * @reason: the container's
  * @seq: gets "COMMAND ERRNO SENTENCE"
@@ -153,7 +168,7 @@ void vfio_reason_show(struct vfio_reason *reason, struct seq_file *seq)
 	const char *name;
 
 	spin_lock(&reason->lock);
-	if (reason->cmd) {
+	if (reason->error) {
 		name = command_name(reason->cmd);
 		seq_puts(seq, "vfio-last-error: ");
 		if (name)

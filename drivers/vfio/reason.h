@@ -40,6 +40,7 @@ struct vfio_reason {
 void vfio_reason_init(struct vfio_reason *reason);
 __printf(2, 3) void vfio_reason_note(struct vfio_reason *reason, const char *format, ...);
 void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret);
+void vfio_reason_forget(struct vfio_reason *reason);
 void vfio_reason_show(struct vfio_reason *reason, struct seq_file *seq);
 
 #endif

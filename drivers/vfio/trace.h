@@ -73,7 +73,7 @@ TRACE_EVENT(group_status,
 		  __entry->group, __entry->container, __entry->viable)
 );
 
-/* A group was to join a container. */
+/* A group was to join a container. One without devices has no number any more: -1. */
 TRACE_EVENT(group_attach,
 	TP_PROTO(const struct vfio_container *container, const struct vfio_member *member, int ret),
 	TP_ARGS(container, member, ret),
@@ -84,7 +84,7 @@ TRACE_EVENT(group_attach,
 		__field(int, ret)
 	),
 	TP_fast_assign(
-		__entry->group = iommu_group_id(member->iommu_group);
+		__entry->group = member->iommu_group ? iommu_group_id(member->iommu_group) : -1;
 		__entry->container = container->number;
 		__entry->noiommu = member->noiommu;
 		__entry->ret = ret;

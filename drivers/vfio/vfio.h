@@ -107,7 +107,7 @@ struct vfio_container {
  * struct vfio_member - a group as its container sees it
  * @noiommu: the group has no IOMMU; immutable
  * @container: referenced once the group is attached, or NULL; guarded by the group's lock
- * @iommu_group: what is attached; immutable while @container is set
+ * @iommu_group: what is attached; immutable while @container is set; NULL in a dead group
  * @node: in container->members; guarded by container->lock
  * @users: open devices of the group; raised under the group's lock
  */
@@ -174,8 +174,8 @@ void vfio_virqfd_exit(void);
 
 /* container.c */
 struct vfio_container *vfio_container_from_file(struct file *file);
-void vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
-			   const char *why);
+int vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
+			  int error, const char *why);
 int vfio_container_attach(struct vfio_container *container, struct vfio_member *member);
 void vfio_container_detach(struct vfio_member *member);
 bool vfio_container_enforces_coherency(struct vfio_member *member);

@@ -133,6 +133,34 @@ TEST_F(reason, shape)
 	EXPECT_REASON("VFIO_GROUP_SET_CONTAINER 22", "in a container already");
 }
 
+/* The reason stays until the last group leaves, whatever is called that is not VFIO's. */
+TEST_F(reason, how_long)
+{
+	int container = self->c.container;
+
+	ASSERT_OK(attach(&self->c, VFIO_TYPE1v2_IOMMU));
+	EXPECT_ERRNO(EFAULT, dma_map_rw(container, NULL, IOVA, PAGE));
+	EXPECT_EQ(0, isatty(container));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 14", "at vaddr 0");
+	EXPECT_ERRNO(ENOTTY, ioctl(container, 0, 0));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 14", "at vaddr 0");
+	ASSERT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
+	EXPECT_ERRNO(ENOENT, fdinfo_get(container, "vfio-last-error", self->text,
+					sizeof(self->text)));
+	EXPECT_ERRNO(EINVAL, dma_map_rw(container, self->memory, IOVA, PAGE));
+	EXPECT_REASON("VFIO_IOMMU_MAP_DMA 22", "VFIO_SET_IOMMU comes first");
+}
+
+/* A group whose last device is gone. */
+TEST_F(reason, dead_group)
+{
+	ASSERT_OK(take_back(&self->c.func));
+	EXPECT_ERRNO(ENODEV, group_set_container(self->c.group, self->c.container));
+	EXPECT_REASON("VFIO_GROUP_SET_CONTAINER 19", "no device any more");
+	client_close(&self->c);
+	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
+}
+
 /* Unmap and dirty pages. */
 TEST_F(reason, unmap)
 {

@@ -390,6 +390,9 @@ TEST_F(trace, revocation)
 		EXPECT_STREQ(self->want, self->text);
 	}
 	EXPECT_EVENTS(1, "device_close", self->c.func.bdf);
+	EXPECT_ERRNO(ENODEV, group_set_container(self->c.group, self->c.container));
+	EXPECT_EVENT("group_attach", "group=-1 container=%lld noiommu=0 ret=-19",
+		     number_of(&self->c));
 	client_close(&self->c);
 	ASSERT_OK(pci_bind(&self->c.func, "vfio-pci"));
 
