@@ -7,8 +7,8 @@
  *   domains	each domain with its groups, and the IOVAs that all of them can map
  *   runs	how long the runs in the logs are: what the IOMMU's large pages can be made of
  *
- * A reader may wait for iommu->lock, and holds it for a piece of bounded work only: a buffer full
- * of lines, or RUNS_AT_ONCE runs. What he gets is true of each piece by itself. A mapping that is
+ * A reader may wait for iommu->lock, and holds it for a piece of bounded work only: a line, or
+ * RUNS_AT_ONCE runs. What he gets is true of each piece by itself. A mapping that is
  * there all the time is told once, since the place where he goes on is an IOVA.
  */
 #include <linux/debugfs.h>
@@ -54,23 +54,24 @@ static void *mappings_start(struct seq_file *seq, loff_t *pos)
 	return *pos ? mapping_at(iommu, *pos) : SEQ_START_TOKEN;
 }
 
-static void *mappings_next(struct seq_file *seq, void *at, loff_t *pos)
-{
-	struct type1_iommu *iommu = seq->private;
-	struct type1_mapping *mapping = at;
-
-	cond_resched();
-	/* Behind what was told, even if another begins there when the next piece is read. */
-	*pos = at == SEQ_START_TOKEN ? 1 : iova_to_pos(mapping->last) + 1;
-	return mapping_at(iommu, *pos);
-}
-
 static void mappings_stop(struct seq_file *seq, void *at)
 {
 	struct type1_iommu *iommu = seq->private;
 
 	if (!IS_ERR(at))
 		mutex_unlock(&iommu->lock);
+}
+
+/* Others have their turn between two lines: a reader who seeks passes all of them in one go. */
+static void *mappings_next(struct seq_file *seq, void *at, loff_t *pos)
+{
+	struct type1_mapping *mapping = at;
+
+	/* Behind what was told, even if another begins there when the next piece is read. */
+	*pos = at == SEQ_START_TOKEN ? 1 : iova_to_pos(mapping->last) + 1;
+	mappings_stop(seq, at);
+	cond_resched();
+	return mappings_start(seq, pos);
 }
 
 static int mappings_show(struct seq_file *seq, void *at)

@@ -201,6 +201,7 @@ TEST_F(debugfs, withdrawn)
 TEST_F(debugfs, small_reads)
 {
 	char *memory = memory_new(2 * PAGES * PAGE), *whole;
+	int fd;
 
 	ASSERT_NE(NULL, memory);
 	for (int i = 0; i < 16; i++)
@@ -212,6 +213,12 @@ TEST_F(debugfs, small_reads)
 	EXPECT_EQ(17, count_lines(whole)) TH_LOG("%s", whole);
 	ASSERT_LT(0, read_whole(self->path, self->text, 7));
 	EXPECT_STREQ(whole, self->text);
+	/* From a place in the middle of the last line, too. */
+	fd = open(self->path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(5, pread(fd, self->text, PAGE, strlen(whole) - 5));
+	EXPECT_EQ(0, memcmp(whole + strlen(whole) - 5, self->text, 5));
+	close(fd);
 	free(whole);
 	ASSERT_LT(0, dma_unmap(self->c.container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0));
 	munmap(memory, 2 * PAGES * PAGE);
