@@ -709,8 +709,10 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 	int ret;
 
 	mapping = mapping_alloc(range, vaddr, prot);
-	if (!mapping)
+	if (!mapping) {
+		trace_dma_map(iommu, range, NULL, begun, -ENOMEM);
 		return -ENOMEM;
+	}
 
 	mapping->account = account_get(&iommu->payer);
 	if (!mapping->account) {
@@ -725,7 +727,7 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 
 	ret = mapping_fill(iommu, mapping, &ahead);
 	if (ret) {
-		trace_dma_map(iommu, mapping, begun, ret);
+		trace_dma_map(iommu, range, &mapping->log, begun, ret);
 		goto err_unlink;
 	}
 	prefault_end(&ahead);
@@ -736,7 +738,7 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 		ret = -EINVAL;
 	}
 	/* Before it is anybody's to take away. */
-	trace_dma_map(iommu, mapping, begun, ret);
+	trace_dma_map(iommu, range, &mapping->log, begun, ret);
 	if (!ret)
 		mapping_set_state(iommu, mapping, MAPPING_LIVE);
 	mappings_changed(iommu);
@@ -756,7 +758,7 @@ err_unlink:
 	return ret;
 
 err_free:
-	trace_dma_map(iommu, mapping, begun, ret);
+	trace_dma_map(iommu, range, &mapping->log, begun, ret);
 	account_drop(mapping->account, 1, 0, true);
 	kfree(mapping);
 	return ret;

@@ -16,6 +16,7 @@
 #include "../backend.h"
 #include "../fault.h"
 #include "../reason.h"
+#include "trace.h"
 #include "type1.h"
 
 static void *type1_open(unsigned long type, u64 container, struct vfio_reason *reason)
@@ -210,23 +211,33 @@ static int check_bitmap(struct type1_iommu *iommu, const struct vfio_bitmap *bit
 
 #define MAP_ACCESS (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
-static long type1_map_dma(void *owner, struct vfio_call *call)
+static int check_map(struct type1_iommu *iommu, const struct vfio_iommu_type1_dma_map *map)
 {
-	const struct vfio_iommu_type1_dma_map *map = call->data;
 	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
-	struct type1_iommu *iommu = owner;
-	struct iova_range range = { .start = map->iova };
-	int ret, prot = IOMMU_CACHE;
-	u64 vaddr_last;
+	u64 last;
+	int ret;
 
-	ret = make_range(iommu, "iova", map->iova, map->size, &range.last);
+	ret = make_range(iommu, "iova", map->iova, map->size, &last);
 	if (!ret)
-		ret = make_range(iommu, "vaddr", map->vaddr, map->size, &vaddr_last);
+		ret = make_range(iommu, "vaddr", map->vaddr, map->size, &last);
 	if (ret)
 		return ret;
 	if (set_vaddr == !!(map->flags & MAP_ACCESS))
 		return refuse(iommu, "flags need READ or WRITE, or VADDR and neither");
-	ret = check_aligned(iommu, "vaddr, iova and size", map->vaddr | map->iova | map->size);
+	return check_aligned(iommu, "vaddr, iova and size", map->vaddr | map->iova | map->size);
+}
+
+static long type1_map_dma(void *owner, struct vfio_call *call)
+{
+	const struct vfio_iommu_type1_dma_map *map = call->data;
+	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
+	struct iova_range range = { map->iova, map->iova + map->size - 1 };
+	struct type1_iommu *iommu = owner;
+	int ret, prot = IOMMU_CACHE;
+
+	ret = check_map(iommu, map);
+	if (ret && !set_vaddr)
+		trace_dma_map(iommu, &range, NULL, 0, ret);
 	if (ret)
 		return ret;
 

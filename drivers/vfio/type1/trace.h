@@ -20,12 +20,12 @@ TRACE_DEFINE_ENUM(PIN_HUGE);
 
 /*
  * A map is over, since @begun (0: nobody listened then). After an error @pages and @runs are what
- * it had got by then.
+ * it had got by then: nothing without a @log.
  */
 TRACE_EVENT(dma_map,
-	TP_PROTO(const struct type1_iommu *iommu, const struct type1_mapping *mapping, u64 begun,
-		 int ret),
-	TP_ARGS(iommu, mapping, begun, ret),
+	TP_PROTO(const struct type1_iommu *iommu, const struct iova_range *range,
+		 const struct pinlog *log, u64 begun, int ret),
+	TP_ARGS(iommu, range, log, begun, ret),
 	TP_STRUCT__entry(
 		__field(u64, container)
 		__field(u64, iova)
@@ -37,10 +37,10 @@ TRACE_EVENT(dma_map,
 	),
 	TP_fast_assign(
 		__entry->container = iommu->container;
-		__entry->iova = mapping->start;
-		__entry->bytes = mapping->last - mapping->start + 1;
-		__entry->pages = mapping->log.pages;
-		__entry->runs = mapping->log.nr;
+		__entry->iova = range->start;
+		__entry->bytes = range->last - range->start + 1;
+		__entry->pages = log ? log->pages : 0;
+		__entry->runs = log ? log->nr : 0;
 		__entry->ns = begun ? ktime_get_ns() - begun : 0;
 		__entry->ret = ret;
 	),

@@ -218,6 +218,14 @@ TEST_F(trace, map_ends_otherwise)
 	ASSERT_EQ(1, trace_get("dma_map", "", 0, self->text, sizeof(self->text)));
 	EXPECT_EQ(0, trace_number(self->text, "pages"));
 	EXPECT_EQ(-EEXIST, trace_number(self->text, "ret"));
+	trace_reset();
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->c.container, memory, IOVA + 1, PAGE));
+	EXPECT_EVENT("dma_map",
+		     "container=%lld iova=%#llx bytes=4096 pages=0 runs=0 ns=0 ret=-22",
+		     number_of(&self->c), IOVA + 1);
+	trace_reset();
+	EXPECT_ERRNO(EINVAL, dma_map_rw(self->c.container, memory, IOVA, 0));
+	EXPECT_EVENTS(1, "dma_map", " bytes=0 pages=0 runs=0 ns=0 ret=-22");
 
 	client_close(&self->c);
 	ASSERT_EQ(1, trace_get("dma_unmap", "mappings=2 pages=4 ", 0, self->text,
