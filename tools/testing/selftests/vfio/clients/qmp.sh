@@ -38,7 +38,11 @@ answers() {
 has_said() { grep -q "$1" "$work/qmp" || ! runs; }
 
 # runs: also false for one that has ended and was not waited for
-runs() { [ -n "$qemu" ] && jobs -pr | grep -qx "$qemu"; }
+runs() {
+	local state
+
+	[ -n "$qemu" ] && read -r _ _ state _ <"/proc/$qemu/stat" && [ "$state" != Z ]
+} 2>/dev/null
 
 # end: what a step that failed has left
 end() {
