@@ -356,7 +356,7 @@ static void mapping_withdraw(struct type1_iommu *iommu, struct type1_mapping *ma
 			mapping->withdrawn_runs++;
 			mapping->withdrawn_pages += run.pages;
 			if (mapping->state == MAPPING_LIVE)
-				sum_add(iommu->lent, -run.pages);
+				sum_add(&iommu->lent, -(s64)run.pages);
 			trace_dma_withdraw(iommu, iova, run.pages);
 		}
 		iova += run.pages << PAGE_SHIFT;

@@ -19,20 +19,20 @@
 void type1_fdinfo(void *instance, struct seq_file *seq)
 {
 	const struct type1_iommu *iommu = instance;
-	unsigned long locked = READ_ONCE(iommu->locked);
+	u64 locked = READ_ONCE(iommu->locked);
 
 	seq_printf(seq, "vfio-container-backend: %s\n", iommu->v2 ? "type1v2" : "type1");
-	seq_printf(seq, "vfio-container-mappings: %u\n", READ_ONCE(iommu->nr_mappings));
-	seq_printf(seq, "vfio-container-mappings-filling: %u\n",
+	seq_printf(seq, "vfio-container-mappings: %llu\n", READ_ONCE(iommu->nr_mappings));
+	seq_printf(seq, "vfio-container-mappings-filling: %llu\n",
 		   READ_ONCE(iommu->in_state[MAPPING_FILLING]));
-	seq_printf(seq, "vfio-container-mappings-draining: %u\n",
+	seq_printf(seq, "vfio-container-mappings-draining: %llu\n",
 		   READ_ONCE(iommu->in_state[MAPPING_DRAINING]));
 	seq_printf(seq, "vfio-container-mappings-left: %u\n", mappings_left(iommu));
 	seq_printf(seq, "vfio-container-mapped-bytes: %llu\n", READ_ONCE(iommu->bytes));
 	/* What is pinned is locked, and the other way round. */
-	seq_printf(seq, "vfio-container-locked-bytes: %llu\n", (u64)locked << PAGE_SHIFT);
-	seq_printf(seq, "vfio-container-pinned-pages: %lu\n", locked);
+	seq_printf(seq, "vfio-container-locked-bytes: %llu\n", locked << PAGE_SHIFT);
+	seq_printf(seq, "vfio-container-pinned-pages: %llu\n", locked);
 	seq_printf(seq, "vfio-container-lent-bytes: %llu\n",
-		   (u64)READ_ONCE(iommu->lent) << PAGE_SHIFT);
+		   READ_ONCE(iommu->lent) << PAGE_SHIFT);
 	seq_printf(seq, "vfio-container-apertures: %u\n", READ_ONCE(iommu->ranges.nr));
 }

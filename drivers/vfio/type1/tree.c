@@ -164,19 +164,19 @@ static void mapping_count(struct type1_iommu *iommu, const struct type1_mapping 
 {
 	lockdep_assert_held(&iommu->lock);
 
-	sum_add(iommu->in_state[mapping->state], by);
+	sum_add(&iommu->in_state[mapping->state], by);
 	if (mapping->state != MAPPING_LIVE)
 		return;
-	sum_add(iommu->locked, by * mapping->locked);
-	sum_add(iommu->lent, by * mapping_lent(mapping));
+	sum_add(&iommu->locked, by * (s64)mapping->locked);
+	sum_add(&iommu->lent, by * (s64)mapping_lent(mapping));
 }
 
 /* The same for what its state does not matter to. */
 static void mapping_count_all(struct type1_iommu *iommu, const struct type1_mapping *mapping,
 			      int by)
 {
-	sum_add(iommu->nr_mappings, by);
-	sum_add(iommu->bytes, by * (mapping->last - mapping->start + 1));
+	sum_add(&iommu->nr_mappings, by);
+	sum_add(&iommu->bytes, by * (s64)(mapping->last - mapping->start + 1));
 	mapping_count(iommu, mapping, by);
 }
 
@@ -224,9 +224,9 @@ int mapping_publish(struct type1_iommu *iommu, struct type1_mapping *mapping)
 	}
 	if (!mappings_left(iommu)) {
 		vfio_reason_note(iommu->reason,
-				 "entry limit: %u mappings, dma_entry_limit allows no more",
+				 "entry limit: %llu mappings, dma_entry_limit allows no more",
 				 iommu->nr_mappings);
-		pr_warn_ratelimited("%*pE[%d]: container %llu: IOVA %#llx-%#llx is one too many: %u mappings, dma_entry_limit allows no more than %u\n",
+		pr_warn_ratelimited("%*pE[%d]: container %llu: IOVA %#llx-%#llx is one too many: %llu mappings, dma_entry_limit allows no more than %u\n",
 				    caller_length(), current->comm, task_tgid_nr(current),
 				    iommu->container, range.start, range.last, iommu->nr_mappings,
 				    READ_ONCE(dma_entry_limit));

@@ -349,10 +349,10 @@ struct type1_mapping {
 static_assert(sizeof(struct type1_mapping) <= 192);
 
 /* Change a sum that is read without the lock. */
-#define sum_add(sum, by) ({			\
-	typeof(&(sum)) _sum = &(sum);		\
-	WRITE_ONCE(*_sum, *_sum + (by));	\
-})
+static inline void sum_add(u64 *sum, s64 by)
+{
+	WRITE_ONCE(*sum, *sum + by);
+}
 
 /* Pages of a live mapping that devices have and show. */
 static inline unsigned long mapping_lent(const struct type1_mapping *mapping)
@@ -407,11 +407,11 @@ struct type1_iommu {
 
 	struct mutex lock; /* of the members below */
 	struct rb_root mappings;
-	unsigned int nr_mappings;
-	unsigned int in_state[MAPPING_STATES];
+	u64 nr_mappings;
+	u64 in_state[MAPPING_STATES];
 	u64 bytes;
-	unsigned long locked;
-	unsigned long lent;
+	u64 locked;
+	u64 lent;
 	unsigned long last_serial;
 	unsigned int nr_vaddr_invalid;
 	bool dirty_tracking;

@@ -485,8 +485,8 @@ TEST_F(caps, extended)
 #define HIDE	"/sys/module/vfio_pci/parameters/hide_config_gaps"
 
 /*
- * Reads vfio-dev/vfioX/config_gaps/NAME into a flag for each position, those that an attribute has no
- * room for left out. Returns the number of all.
+ * Reads vfio-dev/vfioX/config_gaps/NAME into a flag for each position but those that an attribute
+ * has no room for. Returns the number of all.
  */
 static int read_gaps(const struct pci_func *func, const char *name, bool *gaps)
 {
@@ -575,7 +575,7 @@ TEST_F(caps, gaps)
 	EXPECT_OK(rebind(&func));
 }
 
-/* More of them apart from each other than an attribute has room for: no number of the list is cut. */
+/* More of them than an attribute has room for: no number of the list is cut. */
 TEST_F(caps, gaps_apart)
 {
 	const int room = 4096 / 5;
