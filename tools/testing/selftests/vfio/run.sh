@@ -143,8 +143,11 @@ load() {
 	done
 }
 
+# The kernel's own of 6.1 have one more.
 unload() {
-	modprobe -r vfio-pci vfio_iommu_type1 vfio || echo "modprobe -r: status $?"
+	# shellcheck disable=SC2046
+	modprobe -r vfio-pci vfio_iommu_type1 vfio $(grep -o '^vfio_virqfd' /proc/modules) ||
+		echo "modprobe -r: status $?"
 	! grep -E '^vfio' /proc/modules
 }
 
