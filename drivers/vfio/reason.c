@@ -94,7 +94,7 @@ void vfio_reason_init(struct vfio_reason *reason)
  */
 void vfio_reason_note(struct vfio_reason *reason, const char *format, ...)
 {
-	struct vfio_note *note = reason ? kmalloc(sizeof(*note), GFP_KERNEL) : NULL;
+	struct vfio_note *note = reason ? kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT) : NULL;
 	va_list args;
 
 	if (!note)

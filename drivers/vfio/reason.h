@@ -8,7 +8,7 @@
  * is one task's from beginning to end. Where there is nothing to say but the errno, or no memory
  * for a note, a general sentence says that.
  *
- * A call that succeeds takes no lock and no memory.
+ * A call that succeeds takes no memory, and no lock unless another one is about to fail.
  */
 #ifndef _VFIO_REASON_H
 #define _VFIO_REASON_H

@@ -76,12 +76,16 @@ static void settle(const struct steps *steps, const struct device *device, const
 		message("%s: no driver took it: modprobe %s", device->name, former);
 }
 
+/* The host's driver first: a mark for vfio-pci, if that was there, would keep it away. */
 static void undo_take(const struct steps *steps, const struct device *device)
 {
-	set_override(steps, device, device->override);
-	if (device->driver[0])
+	set_override(steps, device, "");
+	if (device->driver[0]) {
 		write_to(steps, device->name, "drivers", device->driver, "bind");
-	settle(steps, device, device->driver);
+		settle(steps, device, device->driver);
+	}
+	if (device->override[0])
+		set_override(steps, device, device->override);
 }
 
 /* Give a device to vfio-pci. A status. */

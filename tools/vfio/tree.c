@@ -190,7 +190,7 @@ bool tree_link(char *name, size_t size, const char *format, ...)
 	return is;
 }
 
-/* No server of a network is waited for: a device is none of its files. */
+/* What most file systems of a network remember is enough: a device is none of their files. */
 static bool get_stat(const char *path, struct statx *stat_of)
 {
 	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, stat_of);

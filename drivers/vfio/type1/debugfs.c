@@ -49,7 +49,8 @@ static void *mappings_start(struct seq_file *seq, loff_t *pos)
 {
 	struct type1_iommu *iommu = seq->private;
 
-	if (mutex_lock_killable(&iommu->lock))
+	/* A lock that nobody has looks at no signal. */
+	if (fatal_signal_pending(current) || mutex_lock_killable(&iommu->lock))
 		return ERR_PTR(-EINTR);
 	return *pos ? mapping_at(iommu, *pos) : SEQ_START_TOKEN;
 }

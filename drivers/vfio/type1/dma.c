@@ -331,8 +331,12 @@ int mappings_unmap(struct type1_iommu *iommu, const struct iova_range *range,
 			return ret;
 		}
 	}
-	if (sum.begun)
+	if (sum.begun) {
+		/* Until they are freed what devices lend to them may be withdrawn. */
+		down_read(&iommu->domains_lock);
 		mappings_add_up(&claimed, &sum);
+		up_read(&iommu->domains_lock);
+	}
 	*bytes = mappings_free(iommu, &claimed);
 	if (sum.begun)
 		trace_dma_unmap(iommu, range, &sum);
