@@ -142,11 +142,17 @@ works_natively() {
 received() { cat "/sys/class/net/$1/statistics/rx_packets"; }
 has_received() { [ "$(received "$1")" -ge "$2" ]; }
 
+# wait_at_random MILLISECONDS: up to so long; how long it was is in $after
+wait_at_random() {
+	after=$(((RANDOM * 32768 + RANDOM) % ($1 * slow)))
+	sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
+}
+
 # kill_at_random PID MILLISECONDS: within so long; the process must have lived until then
 kill_at_random() {
-	local after=$(((RANDOM * 32768 + RANDOM) % ($2 * slow)))
+	local after
 
-	sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
+	wait_at_random "$2"
 	shown "kill -9 after $after ms, $(($(pinned) - pinned_first)) pages pinned"
 	kill -KILL "$1" || return
 	wait "$1"

@@ -70,11 +70,11 @@ quit() { tell '{"execute":"quit"}' && ended; }
 killed_in_use() { wait_for $patience something_pinned && kill_at_random "$qemu" "$1"; }
 killed_at_start() { kill_at_random "$qemu" "$1"; }
 killed_at_end() {
-	local after=$((RANDOM % (500 * slow)))
+	local after
 
 	wait_for $patience something_pinned || return
 	tell '{"execute":"quit"}'
-	sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
+	wait_at_random 500
 	shown "kill -9 $after ms after it was told to end"
 	kill -KILL "$qemu"
 	wait "$qemu"
