@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(account)
 	if (!access(LOCKS_TAKEN, W_OK))
 		file_write(LOCKS_TAKEN, "N");
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 

@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(attach)
 	file_write(RESERVE, "0,0");
 	client_close(&self->second);
 	client_close(&self->first);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 
@@ -279,7 +279,7 @@ FIXTURE_TEARDOWN(small_pages)
 	memory_free(&self->m);
 	client_close(&self->c);
 	EXPECT_OK(file_write(DISABLE_HUGEPAGES, self->before));
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 /* Nothing but the speed changes with disable_hugepages, also if it changes while all is mapped. */

@@ -88,7 +88,7 @@ FIXTURE_SETUP(dirty)
 FIXTURE_TEARDOWN(dirty)
 {
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 static int map_pages(int fd, char *memory, int first, int count)
@@ -382,7 +382,7 @@ FIXTURE_TEARDOWN(stalled)
 {
 	client_close(&self->c);
 	stall_close(&self->stall);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 

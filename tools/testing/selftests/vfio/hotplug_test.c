@@ -159,7 +159,7 @@ FIXTURE_TEARDOWN(again)
 {
 	client_close(&self->c);
 	EXPECT_EQ(0, plug_clear(&edu));
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 static bool works(const struct client *c, char *memory)

@@ -114,7 +114,7 @@ FIXTURE_TEARDOWN(memory)
 	client_close(&self->owner);
 	for (int i = MAX_GROUPS - 1; i >= 0; i--)
 		client_close(&self->c[i]);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 

@@ -106,7 +106,7 @@ FIXTURE_TEARDOWN(parallel)
 	map_ends(&self->stall, &self->map);
 	client_close(&self->c);
 	stall_close(&self->stall);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 
@@ -375,7 +375,7 @@ FIXTURE_TEARDOWN(apart)
 		waitpid(self->child, NULL, 0);
 	close(self->go);
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 

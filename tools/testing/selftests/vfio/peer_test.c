@@ -77,7 +77,7 @@ FIXTURE_TEARDOWN(lent)
 	munmap(self->memory, TOTAL);
 	client_close(&self->lender);
 	EXPECT_OK(pci_bind(&self->lender.func, "vfio-pci"));
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 /* What the peer reads at @iova is @text. Its buffer held something else before. */
@@ -227,7 +227,7 @@ FIXTURE_TEARDOWN(foreign)
 	client_close(&self->peer);
 	pci_set(&self->lender, "enable", "0"); /* refused if a test did that */
 	EXPECT_OK(pci_bind(&self->lender, "vfio-pci"));
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 static char *foreign_map(int file, off_t offset, char *at, int prot)

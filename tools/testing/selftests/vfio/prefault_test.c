@@ -164,7 +164,7 @@ FIXTURE_TEARDOWN(prefault)
 	munmap(self->memory, variant->size);
 	slow_file_close(&self->slow);
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_OK(file_write(PIN_THREADS, self->before));
 }
 
@@ -237,7 +237,7 @@ FIXTURE_TEARDOWN(helped)
 	for (size_t i = 0; i < ARRAY_SIZE(self->slow); i++)
 		slow_file_close(&self->slow[i]);
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_OK(file_write(PIN_THREADS, self->before));
 }
 

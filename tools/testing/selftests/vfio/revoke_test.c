@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(owner)
 		file_write(LINGER_MS, "0");
 	client_close(&self->c);
 	EXPECT_OK(pci_bind(&self->c.func, "vfio-pci"));
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 /* All calls answer ENODEV, and poll() says ERR and HUP; before, it says that all can be done. */

@@ -46,7 +46,7 @@ FIXTURE_SETUP(unmap)
 FIXTURE_TEARDOWN(unmap)
 {
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 #define EXPECT_LOCKED(bytes)	EXPECT_EQ((long)((bytes) / KIB), locked_kib())

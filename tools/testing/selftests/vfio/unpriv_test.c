@@ -31,7 +31,7 @@ FIXTURE_SETUP(nobody)
 FIXTURE_TEARDOWN(nobody)
 {
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 }
 
 /* The whole way to a mapping, on fds that are there. */

@@ -51,7 +51,7 @@ FIXTURE_SETUP(vaddr)
 FIXTURE_TEARDOWN(vaddr)
 {
 	client_close(&self->c);
-	EXPECT_EQ(0, locked_kib());
+	EXPECT_TRUE(locked_becomes(0));
 	EXPECT_TRUE(pins_become(self->pins));
 }
 

@@ -114,7 +114,10 @@ long locked_kib(void)
 	return locked_kib_of(getpid());
 }
 
-/* Waits until this process has that much locked. */
+/*
+ * Waits until this process has that much locked. An unmap has counted its own user's memory back
+ * when it returns; a group that leaves counts what it can, and a work the rest.
+ */
 bool locked_becomes(long kib)
 {
 	for (int tries = 0; tries < PATIENCE_MS / 10; tries++, usleep(10000))
