@@ -390,9 +390,10 @@ static long container_ioctl(struct vfio_container *container, unsigned int cmd, 
 static long container_fops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_container *container = file->private_data;
+	unsigned long begun = vfio_reason_begin(&container->reason);
 	long ret = container_ioctl(container, cmd, arg);
 
-	vfio_reason_end(&container->reason, cmd, ret);
+	vfio_reason_end(&container->reason, begun, cmd, ret);
 	return ret;
 }
 
@@ -536,10 +537,13 @@ static int container_add_member(struct vfio_container *container, struct vfio_me
 int vfio_container_refuse(struct vfio_container *container, const struct vfio_member *member,
 			  int error, const char *why)
 {
+	unsigned long begun;
+
 	if (container) {
+		begun = vfio_reason_begin(&container->reason);
 		trace_group_attach(container, member, error);
 		vfio_reason_note(&container->reason, "%s", why);
-		vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, error);
+		vfio_reason_end(&container->reason, begun, VFIO_GROUP_SET_CONTAINER, error);
 	}
 	return error;
 }
@@ -558,9 +562,11 @@ int vfio_container_refuse(struct vfio_container *container, const struct vfio_me
  */
 int vfio_container_attach(struct vfio_container *container, struct vfio_member *member)
 {
+	unsigned long begun;
 	int ret;
 
 	down_write(&container->lock);
+	begun = vfio_reason_begin(&container->reason);
 	/* Before the claim: who looks without a lock must not take that for somebody else's. */
 	WRITE_ONCE(member->container, container);
 	ret = container_add_member(container, member);
@@ -568,7 +574,7 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_member *
 		WRITE_ONCE(member->container, NULL);
 	up_write(&container->lock);
 	trace_group_attach(container, member, ret);
-	vfio_reason_end(&container->reason, VFIO_GROUP_SET_CONTAINER, ret);
+	vfio_reason_end(&container->reason, begun, VFIO_GROUP_SET_CONTAINER, ret);
 	return ret;
 }
 

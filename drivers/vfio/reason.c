@@ -110,14 +110,27 @@ void vfio_reason_note(struct vfio_reason *reason, const char *format, ...)
 EXPORT_SYMBOL_NS_GPL(vfio_reason_note, VFIO_NS);
 
 /**
+ * vfio_reason_begin - an ioctl begins
+ * @reason: the container's
+ *
+ * Context: any.
+ * Return: for vfio_reason_end().
+ */
+unsigned long vfio_reason_begin(const struct vfio_reason *reason)
+{
+	return READ_ONCE(reason->forgotten);
+}
+
+/**
  * vfio_reason_end - an ioctl ends
  * @reason: the container's
+ * @begun: what vfio_reason_begin() returned
  * @cmd: the ioctl; one that is not VFIO's, as of who asks for a terminal, changes nothing
  * @ret: what it returns; negative: the caller's last note becomes the reason
  *
  * Context: process context; takes reason->lock if there was an error or a note.
  */
-void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
+void vfio_reason_end(struct vfio_reason *reason, unsigned long begun, unsigned int cmd, long ret)
 {
 	struct vfio_note *note, *next;
 
@@ -140,6 +153,10 @@ void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret)
 		list_del(&note->node);
 		kfree(note);
 	}
+	/* What it was about is nobody's any more, and not for the next user to read. */
+	if (ret < 0 && reason->forgotten != begun)
+		strscpy(reason->text, "the last group left the container meanwhile",
+			sizeof(reason->text));
 	spin_unlock(&reason->lock);
 }
 
@@ -153,6 +170,7 @@ void vfio_reason_forget(struct vfio_reason *reason)
 {
 	spin_lock(&reason->lock);
 	reason->error = 0;
+	WRITE_ONCE(reason->forgotten, reason->forgotten + 1);
 	spin_unlock(&reason->lock);
 }
 

@@ -28,6 +28,7 @@ struct seq_file;
  * @cmd: the ioctl that failed last
  * @error: with which errno, positive; 0 while none has
  * @text: and why
+ * @forgotten: how often it was
  */
 struct vfio_reason {
 	spinlock_t lock;	/* all below */
@@ -35,11 +36,13 @@ struct vfio_reason {
 	unsigned int cmd;
 	int error;
 	char text[VFIO_REASON_BYTES];
+	unsigned long forgotten;
 };
 
 void vfio_reason_init(struct vfio_reason *reason);
 __printf(2, 3) void vfio_reason_note(struct vfio_reason *reason, const char *format, ...);
-void vfio_reason_end(struct vfio_reason *reason, unsigned int cmd, long ret);
+unsigned long vfio_reason_begin(const struct vfio_reason *reason);
+void vfio_reason_end(struct vfio_reason *reason, unsigned long begun, unsigned int cmd, long ret);
 void vfio_reason_forget(struct vfio_reason *reason);
 void vfio_reason_show(struct vfio_reason *reason, struct seq_file *seq);
 

@@ -83,7 +83,8 @@ static bool member_append(struct device *dev, char *text, size_t *length, size_t
  * vfio_blockers_print - name the members of a group that a driver of the host uses
  * @iommu_group: the group; the caller holds a reference
  * @text: gets "BDF driver" of each, separated by @separator; empty where there is none
- * @size: bytes of @text, a few dozen at least; where not all fits it ends in " ..."
+ * @size: bytes of @text, a few dozen at least; where not all fits, or memory is short, it ends in
+ *	" ..."
  * @separator: one character
  *
  * Context: process context; may sleep.
@@ -95,9 +96,9 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 	struct member_device *member, *next;
 	LIST_HEAD(members);
 	size_t length = 0;
-	bool fits = true;
+	bool fits;
 
-	iommu_group_for_each_dev(iommu_group, &members, collect_member);
+	fits = !iommu_group_for_each_dev(iommu_group, &members, collect_member);
 	mutex_lock(&trying);
 	list_for_each_entry_safe(member, next, &members, node) {
 		fits = fits && member_append(member->dev, text, &length, size - strlen(ELLIPSIS),

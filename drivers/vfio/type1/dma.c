@@ -490,10 +490,8 @@ static int mapping_map_batch(struct type1_iommu *iommu, struct type1_mapping *ma
 
 	lockdep_assert_held(&iommu->domains_lock);
 
-	if (iommu->closed) {
-		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
+	if (iommu->closed)
 		return -EINVAL;
-	}
 	walk_next(walk, runs);
 	ret = domains_map(iommu, walk, mapping->prot);
 	if (ret) {
@@ -631,7 +629,8 @@ static void note_pin(struct type1_iommu *iommu, const struct pinner *pinner, int
 {
 	if (error == -EFAULT)
 		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
-				 pinner->write ? " for writing" : "", pinner->vaddr);
+				 pinner->write ? " for writing (a shared file on a disk cannot)" : "",
+				 pinner->vaddr);
 	else if (error == -ENOMEM || error == -EBUSY || error == -EAGAIN)
 		vfio_reason_note(iommu->reason,
 				 "no memory, or the page at vaddr %#lx cannot move to where it can stay",
@@ -737,10 +736,8 @@ int mapping_create(struct type1_iommu *iommu, const struct iova_range *range, un
 	prefault_end(&ahead);
 
 	mutex_lock(&iommu->lock);
-	if (mapping_is_orphan(mapping)) {
-		vfio_reason_note(iommu->reason, "the last group left the container meanwhile");
+	if (mapping_is_orphan(mapping))
 		ret = -EINVAL;
-	}
 	/* Before it is anybody's to take away. */
 	trace_dma_map(iommu, range, &mapping->log, begun, ret);
 	if (!ret)

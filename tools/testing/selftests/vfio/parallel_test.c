@@ -200,10 +200,13 @@ TEST_F(parallel, unmap_waits_for_no_newcomer)
 
 /*
  * Nor does the group, which takes the container's mappings with it when it leaves: the map finds
- * that there is nothing left to map for, and what came since has the IOVAs.
+ * that there is nothing left to map for, and what came since has the IOVAs. Whoever has the
+ * container now reads no more of it than that.
  */
 TEST_F(parallel, group_leaves)
 {
+	char reason[256];
+
 	ASSERT_OK(dma_map_rw(self->fd, self->memory, 2 * IOVA, PAGE));
 	fd_close(&self->c.device);
 	ASSERT_OK(ioctl(self->c.group, VFIO_GROUP_UNSET_CONTAINER));
@@ -215,6 +218,8 @@ TEST_F(parallel, group_leaves)
 	ASSERT_OK(dma_map_rw(self->fd, self->memory, IOVA, SIZE));
 	EXPECT_EQ(-1, map_ends(&self->stall, &self->map));
 	EXPECT_EQ(EINVAL, self->map.error);
+	EXPECT_OK(fdinfo_get(self->fd, "vfio-last-error", reason, sizeof(reason)));
+	EXPECT_STREQ("VFIO_IOMMU_MAP_DMA 22 the last group left the container meanwhile", reason);
 	EXPECT_EQ((long)(SIZE / KIB), locked_kib());
 	EXPECT_EQ((long long)SIZE, dma_unmap(self->fd, 0, IOVA, SIZE));
 }
