@@ -50,7 +50,7 @@ static void tell_waiting(struct vfio_device *device)
  */
 static void wait_a_moment(struct vfio_device *device, unsigned long since, bool *interrupted)
 {
-	long moment = min_t(long, vfio_wanted_time_left(device, since), VFIO_REQUEST_INTERVAL);
+	long moment = min_t(long, vfio_wanted_time_left(device, since), VFIO_WANTED_LOOK);
 	long left;
 
 	if (*interrupted) {
@@ -69,15 +69,15 @@ static bool ask_users(struct vfio_device *device)
 {
 	unsigned long since = vfio_wanted_turn(device);
 	bool interrupted = false;
-	unsigned int asked = 0;
+	unsigned int looks = 0;
 	char holders[128];
 
 	while (!is_free(device)) {
-		if (!asked) {
+		if (!looks) {
 			vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 			dev_info(device->dev, "Device is wanted back from %s\n", holders);
 		}
-		vfio_wanted_ask(device, asked++);
+		vfio_wanted_look(device, looks++, 0);
 		if (!vfio_wanted_time_left(device, since))
 			return false;
 		wait_a_moment(device, since, &interrupted);

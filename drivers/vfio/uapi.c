@@ -75,9 +75,11 @@ static int vfio_call_put(struct vfio_call *call, const struct vfio_ioctl *row)
 /* What cannot be read is an error only if the handler asks for it. */
 static int vfio_call_get_tail(struct vfio_call *call, const struct vfio_ioctl *row)
 {
-	size_t size = min_t(size_t, call->argsz - row->min, row->tail);
+	size_t size;
 
 	call->head_size = row->min;
+	call->tail_told = row->tail_told ? row->tail_told(call->data) : call->argsz - row->min;
+	size = min_t(size_t, call->tail_told, row->tail);
 	if (!size)
 		return 0;
 	call->tail = kvmalloc(size, GFP_KERNEL_ACCOUNT);
@@ -237,7 +239,7 @@ EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
  */
 void *vfio_call_tail(const struct vfio_call *call, size_t size)
 {
-	if (size > call->argsz - call->head_size) {
+	if (size > call->tail_told) {
 		vfio_reason_note(call->reason, "argsz is %u, less than %zu", call->argsz,
 				 call->head_size + size);
 		return ERR_PTR(-EINVAL);

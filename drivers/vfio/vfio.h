@@ -191,7 +191,13 @@ int vfio_device_mmap(struct vfio_device *device, struct vm_area_struct *vma);
 void vfio_device_unmap_all(struct vfio_device *device);
 
 /* wanted.c */
-#define VFIO_REQUEST_INTERVAL HZ
+/*
+ * One look after the other at a device that is wanted back; one of so many asks its users as well.
+ * A client may begin to let go from the start with each request, so requests have to be rare: what
+ * it asks of its own user takes seconds.
+ */
+#define VFIO_WANTED_LOOK HZ
+#define VFIO_WANTED_LOOKS_PER_REQUEST 10
 
 /**
  * enum vfio_revoke_step - how far a device is on its way back from its users
@@ -218,9 +224,10 @@ enum vfio_revoke_step {
 void vfio_wanted_init(struct vfio_device *device);
 void vfio_wanted_exit(struct vfio_device *device);
 int vfio_revoke_after(const struct vfio_device *device);
+void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 bool vfio_device_is_wanted(const struct vfio_device *device);
 void vfio_wanted_step(const struct vfio_device *device, enum vfio_revoke_step step);
-void vfio_wanted_ask(struct vfio_device *device, unsigned int count);
+void vfio_wanted_look(struct vfio_device *device, unsigned int looks, unsigned int before);
 unsigned long vfio_wanted_turn(struct vfio_device *device);
 long vfio_wanted_time_left(const struct vfio_device *device, unsigned long since);
 

@@ -46,7 +46,6 @@ void vfio_revoke_after_set(struct vfio_device *device, int milliseconds)
 	WRITE_ONCE(device->revoke_after_ms, milliseconds);
 	wake_up_all(&device->changed);
 }
-EXPORT_SYMBOL_NS_GPL(vfio_revoke_after_set, VFIO_NS);
 
 /**
  * vfio_wanted_step - a device has come so far on its way back from its users
@@ -70,17 +69,20 @@ static void tell_wanted(struct vfio_device *device)
 }
 
 /**
- * vfio_wanted_ask - ask the users of a device to let go of it
+ * vfio_wanted_look - ask the users of a device to let go of it, if it is time to do so
  * @device: has users
- * @count: how often they were asked before, as the log is to have it
+ * @looks: how often the caller looked before, once every VFIO_WANTED_LOOK
+ * @before: how often others asked before, as the log is to have it
  *
  * Context: process context; may sleep. The work that asks does not run, or is the caller.
  */
-void vfio_wanted_ask(struct vfio_device *device, unsigned int count)
+void vfio_wanted_look(struct vfio_device *device, unsigned int looks, unsigned int before)
 {
+	if (looks % VFIO_WANTED_LOOKS_PER_REQUEST)
+		return;
 	tell_wanted(device);
 	if (device->ops->request)
-		device->ops->request(device, count);
+		device->ops->request(device, before + looks / VFIO_WANTED_LOOKS_PER_REQUEST);
 	vfio_wanted_step(device, VFIO_REVOKE_ASKED);
 }
 
@@ -95,8 +97,8 @@ static void ask_meanwhile(struct work_struct *work)
 		return;
 	/* The first time that the log has is that of their turn. */
 	if (READ_ONCE(device->open_count))
-		vfio_wanted_ask(device, ++device->asked);
-	schedule_delayed_work(&device->asking, VFIO_REQUEST_INTERVAL);
+		vfio_wanted_look(device, device->looks++, 1);
+	schedule_delayed_work(&device->asking, VFIO_WANTED_LOOK);
 }
 
 /**
@@ -184,6 +186,8 @@ long vfio_wanted_time_left(const struct vfio_device *device, unsigned long since
 	int milliseconds = vfio_revoke_after(device);
 	long left;
 
+	if (device->ops->is_gone && device->ops->is_gone(device))
+		return 0;
 	if (milliseconds < 0)
 		return MAX_SCHEDULE_TIMEOUT;
 	left = since + msecs_to_jiffies(milliseconds) - jiffies;

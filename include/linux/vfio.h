@@ -79,6 +79,7 @@ struct vfio_call {
 	struct vfio_reason *reason;
 	size_t head_size;
 	void *tail;
+	size_t tail_told;
 	size_t tail_size;
 };
 
@@ -88,6 +89,7 @@ struct vfio_call {
  * @min: bytes that the user must provide; 0: the ioctl has no struct, @plain is called
  * @back: most bytes copied back after success, cut to argsz; 0: none
  * @tail: most bytes behind @min that the handler may ask for by vfio_call_tail()
+ * @tail_told: how many there are, by what @min holds; NULL: as many as argsz covers
  * @back_error: an error after which @back bytes are copied back as well; 0: none
  * @cap_offset: where in the struct the offset of the capability chain is; 0: it has none
  * @flags: bits the user may set in the second u32 of the struct; ~0 where flags are only an answer
@@ -103,6 +105,7 @@ struct vfio_ioctl {
 	u16 min;
 	u16 back;
 	u16 tail;
+	size_t (*tail_told)(const void *data);
 	s16 back_error;
 	u16 cap_offset;
 	u32 flags;
@@ -193,6 +196,8 @@ struct vfio_feature {
  *	core's; NULL: nothing can be mapped
  * @fault: bring 2^@order pages of such a mapping in
  * @request: ask the user to let go, for the (@count + 1)th time; may be NULL
+ * @is_gone: there is no device any more that a user could hand back, so nobody waits for him; may
+ *	be NULL; called from anywhere
  * @hurry: the gate is about to close for good: whoever inside waits for somebody else than the
  *	hardware, and whoever comes to do so, is to fail; may be NULL
  * @returned: on the way to be unregistered the last user is gone, and the memory that the device
@@ -226,6 +231,7 @@ struct vfio_device_ops {
 	int (*mmap)(struct vfio_device *device, struct vm_area_struct *vma);
 	vm_fault_t (*fault)(struct vfio_device *device, struct vm_fault *vmf, unsigned int order);
 	void (*request)(struct vfio_device *device, unsigned int count);
+	bool (*is_gone)(const struct vfio_device *device);
 	void (*hurry)(struct vfio_device *device);
 	void (*returned)(struct vfio_device *device);
 	int (*match)(struct vfio_device *device, char *name);
@@ -302,7 +308,7 @@ struct vfio_device_set {
  * @wanted: it will be unregistered, and its users know since @wanted_since; released when set
  * @wanted_since: jiffies
  * @asking: asks them while it is not the device's turn to be unregistered
- * @asked: how often @asking did; its own, as a work never runs beside itself
+ * @looks: how often @asking looked; its own, as a work never runs beside itself
  * @told: events say that it is wanted: it has, or had, users; of @asking and, while that does not
  *	run, of who wants it
  * @revoked: no fd can come to have the device any more; guarded by @files_lock
@@ -333,7 +339,7 @@ struct vfio_device {
 	bool wanted;
 	unsigned long wanted_since;
 	struct delayed_work asking;
-	unsigned int asked;
+	unsigned int looks;
 	bool told;
 	bool revoked;
 	struct list_head files;
@@ -365,7 +371,6 @@ size_t vfio_device_holders_print(struct vfio_device *device, char *text, size_t 
 
 vm_fault_t vfio_device_fault_dead(struct vfio_device *device, struct vm_fault *vmf,
 				  unsigned int order);
-void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 void vfio_device_want_back(struct vfio_device *device);
 int vfio_assign_device_set(struct vfio_device *device, void *id);
 unsigned int vfio_device_set_open_count(struct vfio_device_set *set);

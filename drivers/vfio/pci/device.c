@@ -548,6 +548,7 @@ static const struct vfio_ioctl device_ioctls[] = {
 		.cmd = VFIO_DEVICE_PCI_HOT_RESET,
 		.min = offsetofend(struct vfio_pci_hot_reset, count),
 		.tail = SZ_32K,
+		.tail_told = vfio_pci_hot_reset_tail,
 		.handler = vfio_pci_hot_reset,
 	}, {
 		.cmd = VFIO_DEVICE_IOEVENTFD,
@@ -622,13 +623,16 @@ static int device_match(struct vfio_device *device, char *name)
 	return ret ? ret : 1;
 }
 
+/* Nothing can be handed back in good order. */
+static bool device_is_gone(const struct vfio_device *device)
+{
+	return vfio_pci_is_pulled(container_of(device, const struct vfio_pci_device, vdev));
+}
+
 static void device_request(struct vfio_device *device, unsigned int count)
 {
 	struct vfio_pci_device *vpci = to_vfio_pci(device);
 
-	/* Pulled out meanwhile: there is nothing to be handed back in good order. */
-	if (vfio_pci_is_pulled(vpci))
-		vfio_revoke_after_set(device, 0);
 	if (vfio_pci_trigger_fire(vpci, &vpci->req_trigger)) {
 		if (!(count % 10))
 			pci_notice_ratelimited(vpci->pdev,
@@ -663,6 +667,7 @@ const struct vfio_device_ops vfio_pci_device_ops = {
 	.mmap = device_mmap,
 	.fault = device_fault,
 	.request = device_request,
+	.is_gone = device_is_gone,
 	.hurry = device_hurry,
 	.returned = device_returned,
 	.match = device_match,

@@ -152,7 +152,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vpci = vfio_alloc_device(vfio_pci_device, vdev, &pdev->dev, &vfio_pci_device_ops);
 	if (IS_ERR(vpci))
 		return PTR_ERR(vpci);
-	vpci->intx.hidden = is_listed(without_intx, also_without_intx, pdev);
+	vpci->intx.hidden = !nointxmask && is_listed(without_intx, also_without_intx, pdev);
 	vpci->no_command_mask = nointxmask;
 	vpci->hide_gaps = hide_config_gaps;
 	vpci->keeps_awake = keep_awake;

@@ -258,7 +258,7 @@ static long msi_mask_all(struct vfio_pci_device *vpci, const struct vfio_irq_req
 {
 	u32 i;
 
-	if (request->fds || !msi_can_mask(vpci, request->index))
+	if (request->data == VFIO_IRQ_SET_DATA_EVENTFD || !msi_can_mask(vpci, request->index))
 		return -ENOTTY;
 	if (vpci->irq_index != request->index)
 		return -EINVAL;

@@ -442,6 +442,7 @@ void vfio_pci_errors_end(struct vfio_pci_device *vpci);
 void vfio_pci_errors_disown(struct vfio_pci_device *vpci);
 void vfio_pci_reset_set(struct vfio_pci_device *vpci);
 long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call);
+size_t vfio_pci_hot_reset_tail(const void *data);
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call);
 
 /* config.c */

@@ -442,6 +442,20 @@ long vfio_pci_hot_reset_info(void *owner, struct vfio_call *call)
 	return ret;
 }
 
+/**
+ * vfio_pci_hot_reset_tail - the groups of a VFIO_DEVICE_PCI_HOT_RESET
+ * @data: struct vfio_pci_hot_reset; programs differ on whether its argsz is to cover them
+ *
+ * Context: any.
+ * Return: their size in bytes.
+ */
+size_t vfio_pci_hot_reset_tail(const void *data)
+{
+	const struct vfio_pci_hot_reset *head = data;
+
+	return array_size(head->count, sizeof(head->group_fds[0]));
+}
+
 static bool groups_have_device(struct file **groups, u32 count, struct vfio_device *device)
 {
 	u32 i;

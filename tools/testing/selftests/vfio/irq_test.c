@@ -532,6 +532,7 @@ TEST_F(e1000e, msix_mask_errors)
 	ASSERT_OK(irq_events(device, MSIX, 0, VECTORS, self->events));
 	EXPECT_ERRNO(ENOTTY, irq_set(device, EVENTFD | MASK, MSIX, 0, 1, self->events, 4));
 	EXPECT_ERRNO(ENOTTY, irq_set(device, EVENTFD | UNMASK, MSIX, 0, 1, self->events, 4));
+	EXPECT_ERRNO(ENOTTY, irq_set(device, EVENTFD | MASK, MSIX, 0, 0, NULL, 0));
 	EXPECT_ERRNO(EINVAL, irq_none(device, MASK, MSIX, VECTORS - 1, 2));
 	for (int vector = 0; vector < VECTORS; vector++)
 		EXPECT_TRUE(vector_arrives(&self->c, self->events, vector));

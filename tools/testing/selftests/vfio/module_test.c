@@ -444,6 +444,7 @@ TEST_F(modules, disable_denylist)
 }
 
 #define ALSO_DENIED		"/sys/module/vfio_pci/parameters/also_denied"
+#define NOINTXMASK		"/sys/module/vfio_pci/parameters/nointxmask"
 #define ALSO_WITHOUT_INTX	"/sys/module/vfio_pci/parameters/also_without_intx"
 
 /*
@@ -475,7 +476,10 @@ TEST_F(modules, denylist)
 	EXPECT_EQ(0, unload());
 }
 
-/* A device whose INTx cannot be masked has none: no pin, no interrupt, and the line stays off. */
+/*
+ * A device whose INTx cannot be masked has none: no pin, no interrupt, and the line stays off. Who
+ * wants nothing masked by the command register has its INTx.
+ */
 TEST_F(modules, without_intx)
 {
 	struct vfio_irq_info info = { .argsz = sizeof(info) };
@@ -504,6 +508,14 @@ TEST_F(modules, without_intx)
 	EXPECT_OK(e1000e_start(&c));
 	EXPECT_OK(e1000e_raise(&c));
 	EXPECT_LT(0, event_wait(event, PATIENCE_MS));
+	client_close(&c);
+
+	ASSERT_OK(pci_unbind(&c.func));
+	ASSERT_OK(file_write(NOINTXMASK, "Y"));
+	ASSERT_OK(pci_bind(&c.func, "vfio-pci"));
+	ASSERT_OK(client_open(&c, E1000E, 0, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(1, config_read(&c, PCI_INTERRUPT_PIN, 1));
+	EXPECT_OK(irq_events(c.device, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &event));
 	client_close(&c);
 	close(event);
 	EXPECT_EQ(0, unload());

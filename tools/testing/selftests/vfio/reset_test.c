@@ -421,6 +421,23 @@ TEST_F(pair, info)
 		EXPECT_EQ(self->first.func.group, (int)info.devices[i].group_id);
 }
 
+/* Programs differ on whether argsz covers the groups; they have to be in memory. */
+TEST_F(pair, argsz_without_groups)
+{
+	struct vfio_pci_hot_reset *reset;
+	char *pages = memory_new(2 * PAGE);
+
+	ASSERT_NE(NULL, pages);
+	ASSERT_OK(mprotect(pages + PAGE, PAGE, PROT_NONE));
+	reset = (void *)(pages + PAGE - sizeof(*reset) - sizeof(reset->group_fds[0]));
+	*reset = (struct vfio_pci_hot_reset){ .argsz = sizeof(*reset), .count = 1 };
+	reset->group_fds[0] = self->first.group;
+	EXPECT_OK(ioctl(self->first.device, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	reset = memmove(pages + PAGE - sizeof(*reset), reset, sizeof(*reset));
+	EXPECT_ERRNO(EFAULT, ioctl(self->first.device, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	munmap(pages, 2 * PAGE);
+}
+
 /* No group, too many, none that is open, none that is a group, a foreign one. */
 TEST_F(pair, errors)
 {

@@ -171,7 +171,7 @@ TEST_F(vfs, are_asked_together)
 		close_range(3, ~0U, 0);
 		_exit(pf_set_vfs(&self->pf, 0) ? 1 : 0);
 	}
-	for (int i = 0; i < 3 * NR_VFS; i++)
+	for (int i = 0; i < 2 * NR_VFS; i++)
 		EXPECT_LT(0, event_wait(event[i % NR_VFS], PATIENCE_MS));
 	for (int i = 0; i < NR_VFS; i++) {
 		snprintf(name, sizeof(name), "%s %s", users[i].func.bdf, variant->options);
