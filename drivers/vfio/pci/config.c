@@ -97,6 +97,14 @@ static int hardware_read(struct pci_dev *pdev, u16 pos, u32 bits, u32 *value)
 	return 0;
 }
 
+/* Does the function answer? Command and status, a VF's too, are never all ones. */
+static bool config_answers(struct pci_dev *pdev)
+{
+	u32 value;
+
+	return !pci_user_read_config_dword(pdev, PCI_COMMAND, &value) && value != ~0U;
+}
+
 static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_access *access)
 {
 	u32 bytes = whole_bytes(access->hardware);
@@ -110,6 +118,9 @@ static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_acc
 	ret = hardware_read(pdev, access->pos, kept, &value);
 	if (ret)
 		return ret;
+	/* What is to be kept of one that does not answer is not known; it does not hear either. */
+	if (kept && value == whole_bytes(kept) && !config_answers(pdev))
+		return 0;
 	value = (value & kept & ~access->clear) | (access->value & access->hardware);
 
 	for (lane = 0; lane < 4; lane += width ? width : 1) {
@@ -460,11 +471,32 @@ static void config_adapt(struct vfio_pci_config *config, struct vfio_pci_device 
 
 /* ---- open and close ---- */
 
+/**
+ * struct config_reader - reads config space for the compiler
+ * @pdev: of whom
+ * @lost: it did not answer, so nothing is known of it
+ */
+struct config_reader {
+	struct pci_dev *pdev;
+	bool lost;
+};
+
 static u32 device_dword(void *context, u16 pos)
 {
+	struct config_reader *reader = context;
 	u32 value;
 
-	return pci_user_read_config_dword(context, pos, &value) ? ~0U : value;
+	if (pci_user_read_config_dword(reader->pdev, pos, &value))
+		value = ~0U;
+	if (value == ~0U && !config_answers(reader->pdev))
+		reader->lost = true;
+	return value;
+}
+
+static void config_free(const struct vfio_pci_config *config)
+{
+	kvfree(config->instances);
+	kvfree(config->shadow);
 }
 
 /* Whoever closes the window of memory.c looks at the shadow of the command register. */
@@ -480,13 +512,14 @@ static void config_publish(struct vfio_pci_device *vpci, const struct vfio_pci_c
  * @vpci: the device, awake and enabled, with bus mastering off
  *
  * Context: process context, device opening; may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -ENODEV if the function does not answer: its rules would be none.
  */
 int vfio_pci_config_open(struct vfio_pci_device *vpci)
 {
+	struct config_reader reader = { .pdev = vpci->pdev };
 	const struct vfio_pci_config_source source = {
 		.read = device_dword,
-		.context = vpci->pdev,
+		.context = &reader,
 	};
 	bool large = vpci->pdev->cfg_size >= PCI_CFG_SPACE_EXP_SIZE;
 	struct vfio_pci_config config = {
@@ -497,8 +530,7 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 	config.instances = kvcalloc(VFIO_PCI_CONFIG_MAX, sizeof(*config.instances),
 				    GFP_KERNEL_ACCOUNT);
 	if (!config.shadow || !config.instances) {
-		kvfree(config.instances);
-		kvfree(config.shadow);
+		config_free(&config);
 		return -ENOMEM;
 	}
 	config.virt = config.shadow + config.size;
@@ -506,6 +538,10 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 	config.owner = config.write + config.size;
 
 	vfio_pci_config_compile(&config, &source);
+	if (reader.lost) {
+		config_free(&config);
+		return -ENODEV;
+	}
 	config_adapt(&config, vpci);
 	config_publish(vpci, &config);
 	return 0;
@@ -522,7 +558,8 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 u32 vfio_pci_config_own(struct vfio_pci_device *vpci, u16 pos)
 {
 	struct vfio_pci_config *config = &vpci->config;
-	u32 value = device_dword(vpci->pdev, pos);
+	struct config_reader reader = { .pdev = vpci->pdev };
+	u32 value = device_dword(&reader, pos);
 
 	vfio_pci_put_le32(config->shadow + pos, value);
 	memset(config->write + pos, 0xff, sizeof(value));
@@ -543,6 +580,5 @@ void vfio_pci_config_close(struct vfio_pci_device *vpci)
 	struct vfio_pci_config old = vpci->config;
 
 	config_publish(vpci, &none);
-	kvfree(old.instances);
-	kvfree(old.shadow);
+	config_free(&old);
 }

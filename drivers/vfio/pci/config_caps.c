@@ -5,8 +5,9 @@
  * What is not said is read from hardware and takes no write. The id and the link of a capability
  * come from the shadow, always; the rows do not repeat it. An id without an entry is hidden: slot
  * numbering (04), CompactPCI (06, 0b), debug port (0a), hot-plug controller (0c), bridge subsystem
- * (0d), AGP 8x (0e), secure device (0f) and enhanced allocation (14) say nothing that a user of an
- * endpoint needs, and most of them would let him get at the bus.
+ * (0d), AGP 8x (0e) and secure device (0f) say nothing that a user of an endpoint needs, and most of
+ * them would let him get at the bus. Enhanced allocation (14) is hidden and takes no write: it says
+ * where the BARs are, on a PF those of its VFs too.
  */
 #include <linux/kernel.h>
 #include <linux/pci_regs.h>
@@ -154,6 +155,17 @@ static u16 sata_measure(const struct vfio_pci_config_source *source, u16 pos)
 								     PCI_SATA_SIZEOF_SHORT;
 }
 
+/* Entries of their own length each, which is in their first dword */
+static u16 ea_measure(const struct vfio_pci_config_source *source, u16 pos)
+{
+	u32 left = vfio_pci_source_dword(source, pos) >> 16 & PCI_EA_NUM_ENT_MASK;
+	u16 length = PCI_EA_FIRST_ENT;
+
+	while (left-- && pos + length < PCI_CFG_SPACE_SIZE)
+		length += 4 + 4 * (vfio_pci_source_dword(source, pos + length) & PCI_EA_ES);
+	return length;
+}
+
 const struct vfio_pci_capability vfio_pci_capabilities[] = {
 	{ .id = PCI_CAP_ID_PM, .length = PCI_PM_SIZEOF, .least = PCI_PM_PPB_EXTENSIONS,
 	  .rows = pm_rows, .hook = &vfio_pci_power_hook },
@@ -179,6 +191,7 @@ const struct vfio_pci_capability vfio_pci_capabilities[] = {
 	{ .id = PCI_CAP_ID_SATA, .measure = sata_measure, .least = PCI_SATA_SIZEOF_SHORT },
 	{ .id = PCI_CAP_ID_AF, .length = PCI_CAP_AF_SIZEOF, .least = PCI_CAP_AF_SIZEOF,
 	  .hook = &vfio_pci_af_hook },
+	{ .id = PCI_CAP_ID_EA, .measure = ea_measure, .least = PCI_EA_FIRST_ENT, .hidden = true },
 };
 
 const unsigned int vfio_pci_nr_capabilities = ARRAY_SIZE(vfio_pci_capabilities);

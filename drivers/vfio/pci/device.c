@@ -53,11 +53,15 @@ static bool device_reset_after_use(struct vfio_pci_device *vpci)
 /* Not while somebody resets the function, who keeps its state in the same place. */
 static int device_save_state(struct vfio_pci_device *vpci)
 {
+	int ret = -ENODEV;
+
 	down_write(&vpci->memory_lock);
-	pci_save_state(vpci->pdev);
-	vpci->saved_state = pci_store_saved_state(vpci->pdev);
+	if (vfio_pci_save_state(vpci->pdev)) {
+		vpci->saved_state = pci_store_saved_state(vpci->pdev);
+		ret = vpci->saved_state ? 0 : -ENOMEM;
+	}
 	up_write(&vpci->memory_lock);
-	return vpci->saved_state ? 0 : -ENOMEM;
+	return ret;
 }
 
 static void device_restore_state(struct vfio_pci_device *vpci)
@@ -121,14 +125,17 @@ static int device_open(struct vfio_device *device)
 	ret = device_prepare_reset(vpci);
 	if (ret)
 		goto err_disable;
+	vfio_pci_sriov_pf_lock(vpci);
 	ret = device_save_state(vpci);
-	if (ret)
-		goto err_disable;
-	ret = device_open_parts(vpci);
+	if (!ret) {
+		ret = device_open_parts(vpci);
+		if (ret)
+			device_restore_state(vpci);
+	}
+	vfio_pci_sriov_pf_unlock(vpci);
 	if (!ret)
 		return 0;
 
-	device_restore_state(vpci);
 err_disable:
 	pci_disable_device(pdev);
 err_power:

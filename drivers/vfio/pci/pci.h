@@ -7,7 +7,8 @@
  *   vdev.set->lock	open, close, resets of several devices at once (the core's)
  *   irq_lock		which interrupts are set up
  *   config_lock	the config shadow: one access at a time
- *   sriov.vfs_lock	which VFs a PF has; held over a reset of the PF by its user
+ *   sriov.vfs_lock	which VFs a PF has; held over a reset of the PF by its user, and while
+ *			a VF is learnt from
  *   memory_lock	may the device's memory be touched? Readers touch BARs, the writer changes
  *			the answer. The fault handler takes it under mmap_lock, so never touch
  *			user memory under it
@@ -407,6 +408,7 @@ void vfio_pci_msi_show(struct vfio_pci_device *vpci, struct seq_file *seq);
 void vfio_pci_msi_fire(struct vfio_pci_device *vpci, unsigned int index);
 
 /* power.c: vfio_pci_set_power_state() opens the window itself, _locked() is called inside it */
+bool vfio_pci_save_state(struct pci_dev *pdev);
 int vfio_pci_set_power_state(struct vfio_pci_device *vpci, pci_power_t state);
 int vfio_pci_set_power_state_locked(struct vfio_pci_device *vpci, pci_power_t state);
 void vfio_pci_power_probe(struct vfio_pci_device *vpci, bool idle_awake);
@@ -423,6 +425,8 @@ extern const struct dev_pm_ops vfio_pci_pm_ops;
 void vfio_pci_sriov_probe(struct vfio_pci_device *vpci);
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpci);
 void vfio_pci_sriov_forget(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_pf_lock(struct vfio_pci_device *vpci);
+void vfio_pci_sriov_pf_unlock(struct vfio_pci_device *vpci);
 int vfio_pci_sriov_configure(struct vfio_pci_device *vpci, int nr_vfs);
 int vfio_pci_sriov_match(struct vfio_pci_device *vpci, char *options);
 int vfio_pci_sriov_open(struct vfio_pci_device *vpci);

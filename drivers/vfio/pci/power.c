@@ -36,6 +36,20 @@ static bool is_deep(pci_power_t state)
 	return (__force int)state >= (__force int)PCI_D3hot;
 }
 
+/**
+ * vfio_pci_save_state - have the PCI core save the function's state
+ * @pdev: the function
+ *
+ * Context: process context, memory_lock held for writing: others keep their state in that place.
+ * Return: false if it does not answer, so that what is saved is all ones.
+ */
+bool vfio_pci_save_state(struct pci_dev *pdev)
+{
+	pci_save_state(pdev);
+	return !PCI_POSSIBLE_ERROR(pdev->saved_config_space[PCI_COMMAND / 4]) &&
+	       pci_device_is_present(pdev);
+}
+
 static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
 {
 	struct pci_dev *pdev = vpci->pdev;
@@ -49,7 +63,8 @@ static int power_change(struct vfio_pci_device *vpci, pci_power_t state)
 	    (READ_ONCE(vpci->frozen) || !pci_device_is_present(pdev)))
 		return -EIO;
 	if (vpci->loses_state && deep && !was_deep) {
-		pci_save_state(pdev);
+		if (!vfio_pci_save_state(pdev))
+			return -EIO;
 		saved = pci_store_saved_state(pdev);
 		/* It would not come back as what it was. */
 		if (!saved)

@@ -193,9 +193,18 @@ static int hot_reset_probe(struct hot_reset *hot, struct pci_dev *pdev)
 	return 0;
 }
 
-/* Is the function in the slot, or behind a bridge that is? */
+/*
+ * Is the function in the slot, or behind a bridge that is? The slot of a port is reset by the link,
+ * with all that is on it; the PCI core knows there the functions of device 0 only, which is few of
+ * many VFs.
+ */
 static bool below_slot(const struct pci_dev *pdev, const struct pci_slot *slot)
 {
+	const struct pci_dev *port = slot->bus->self;
+
+	if (port && (pci_pcie_type(port) == PCI_EXP_TYPE_ROOT_PORT ||
+		     pci_pcie_type(port) == PCI_EXP_TYPE_DOWNSTREAM))
+		return true;
 	while (pdev && pdev->bus != slot->bus)
 		pdev = pdev->bus->self;
 	return pdev && pdev->slot == slot;
@@ -303,6 +312,9 @@ static int set_reset_once(struct vfio_device_set *set, struct pci_dev *pdev)
 		vfio_pci_quiesce_in_set(to_vfio_pci(device));
 		if (reset_enter(to_vfio_pci(device)) == -EAGAIN)
 			ret = -EAGAIN;
+		/* The walk has not seen those, on a bus of their own. */
+		else if (to_vfio_pci(device)->sriov.on)
+			ret = -EBUSY;
 	}
 
 	if (!ret)
@@ -517,7 +529,7 @@ static void hot_reset_put_groups(struct file **groups, u32 count)
  * Context: process context; takes the lock of the device's set and the memory_lock of all in it.
  * Return: 0; -ENODEV if neither slot nor bus can be reset; -EINVAL for more groups than functions,
  * for none, for a file that is no group, and if a function is reached that is in none of the
- * groups; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
+ * groups; -EBUSY while there are VFs; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
  */
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call)
 {
@@ -615,9 +627,7 @@ static void error_freeze(struct vfio_pci_device *vpci)
 	}
 	WRITE_ONCE(vpci->frozen, true);
 	vfio_pci_intx_hold(vpci);
-	if (pci_device_is_present(pdev))
-		pci_save_state(pdev);
-	else if (vpci->saved_state)
+	if (!(pci_device_is_present(pdev) && vfio_pci_save_state(pdev)) && vpci->saved_state)
 		pci_load_saved_state(pdev, vpci->saved_state);
 	/* Resets by the host, who does not know of us, keep their state in the same place. */
 	kfree(vpci->error_state);

@@ -105,6 +105,30 @@ void vfio_pci_sriov_forget(struct vfio_pci_device *vpci)
 		device_link_remove(&vpci->pdev->dev, &pci_physfn(vpci->pdev)->dev);
 }
 
+/**
+ * vfio_pci_sriov_pf_lock - keep the user of a VF's PF from resetting both
+ * @vpci: the VF, or any other device: nothing happens
+ *
+ * Context: process context; takes the PF's vfs_lock.
+ */
+void vfio_pci_sriov_pf_lock(struct vfio_pci_device *vpci)
+{
+	if (vpci->sriov.pf)
+		mutex_lock(&vpci->sriov.pf->sriov.vfs_lock);
+}
+
+/**
+ * vfio_pci_sriov_pf_unlock - undo vfio_pci_sriov_pf_lock()
+ * @vpci: as there
+ *
+ * Context: process context.
+ */
+void vfio_pci_sriov_pf_unlock(struct vfio_pci_device *vpci)
+{
+	if (vpci->sriov.pf)
+		mutex_unlock(&vpci->sriov.pf->sriov.vfs_lock);
+}
+
 /* ---- VFs come and go ---- */
 
 static void sriov_set_on(struct vfio_pci_device *vpci, bool on)

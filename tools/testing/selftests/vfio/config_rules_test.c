@@ -208,7 +208,8 @@ static const struct form standard[] = {
 	{ "SATA in a BAR", 0x12, 8, .says = SAYS_SATA(4) },
 	{ "SATA inline", 0x12, 16, .says = SAYS_SATA(0xf) },
 	{ "advanced features", 0x13, .length = 6 },
-	{ "enhanced allocation", 0x14, .length = 0 },
+	{ "enhanced allocation", 0x14, 36, .hidden = true,
+	  .says = { { 0, 0x3f << 16, 2 << 16 }, { 4, 7, 2 }, { 16, 7, 4 } } },
 };
 
 /* ---- extended capabilities ---- */
