@@ -69,15 +69,16 @@ static bool ask_users(struct vfio_device *device)
 {
 	unsigned long since = vfio_wanted_turn(device);
 	bool interrupted = false;
-	unsigned int looks = 0;
+	bool told = false;
 	char holders[128];
 
 	while (!is_free(device)) {
-		if (!looks) {
+		if (!told) {
 			vfio_device_holders_print(device, holders, sizeof(holders), ", ");
 			dev_info(device->dev, "Device is wanted back from %s\n", holders);
 		}
-		vfio_wanted_look(device, looks++, 0);
+		told = true;
+		vfio_wanted_look(device);
 		if (!vfio_wanted_time_left(device, since))
 			return false;
 		wait_a_moment(device, since, &interrupted);

@@ -22,7 +22,8 @@
  *   mmap_lock			(the kernel's) of the user
  *   type1's late_lock		pages to count back later (spinlock; only tries for mmap_lock)
  *   a turn at VGA addresses	(the arbiter's) of vfio-pci's VGA region; only tries for memory_lock
- *   vfs_lock			vfio-pci: which VFs a PF has; held over a reset of the PF
+ *   vfs_lock			vfio-pci: which VFs a PF has; held over a reset of the PF, and
+ *				while a VF is learnt from
  *   memory_lock		vfio-pci: may the device's memory be touched?
  *   an eventfd's wait queue	(the kernel's) hooks run under it, and only try for memory_lock
  *   intx.lock			vfio-pci: the INTx line (spinlock, interrupts off)
@@ -227,7 +228,7 @@ int vfio_revoke_after(const struct vfio_device *device);
 void vfio_revoke_after_set(struct vfio_device *device, int milliseconds);
 bool vfio_device_is_wanted(const struct vfio_device *device);
 void vfio_wanted_step(const struct vfio_device *device, enum vfio_revoke_step step);
-void vfio_wanted_look(struct vfio_device *device, unsigned int looks, unsigned int before);
+void vfio_wanted_look(struct vfio_device *device);
 unsigned long vfio_wanted_turn(struct vfio_device *device);
 long vfio_wanted_time_left(const struct vfio_device *device, unsigned long since);
 

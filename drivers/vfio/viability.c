@@ -96,9 +96,9 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 	struct member_device *member, *next;
 	LIST_HEAD(members);
 	size_t length = 0;
-	bool fits;
+	bool all, fits = true;
 
-	fits = !iommu_group_for_each_dev(iommu_group, &members, collect_member);
+	all = !iommu_group_for_each_dev(iommu_group, &members, collect_member);
 	mutex_lock(&trying);
 	list_for_each_entry_safe(member, next, &members, node) {
 		fits = fits && member_append(member->dev, text, &length, size - strlen(ELLIPSIS),
@@ -108,5 +108,6 @@ size_t vfio_blockers_print(struct iommu_group *iommu_group, char *text, size_t s
 	}
 	mutex_unlock(&trying);
 	/* Behind the end may be what had no room. */
-	return length + scnprintf(text + length, size - length, "%s", fits ? "" : ELLIPSIS);
+	return length + scnprintf(text + length, size - length, "%s",
+				  all && fits ? "" : ELLIPSIS);
 }

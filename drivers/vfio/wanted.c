@@ -71,18 +71,19 @@ static void tell_wanted(struct vfio_device *device)
 /**
  * vfio_wanted_look - ask the users of a device to let go of it, if it is time to do so
  * @device: has users
- * @looks: how often the caller looked before, once every VFIO_WANTED_LOOK
- * @before: how often others asked before, as the log is to have it
  *
- * Context: process context; may sleep. The work that asks does not run, or is the caller.
+ * Context: process context; may sleep; called once every VFIO_WANTED_LOOK by whoever's turn it is:
+ * the work, or who unregisters the device after vfio_wanted_turn().
  */
-void vfio_wanted_look(struct vfio_device *device, unsigned int looks, unsigned int before)
+void vfio_wanted_look(struct vfio_device *device)
 {
+	unsigned int looks = device->looks++;
+
+	tell_wanted(device);
 	if (looks % VFIO_WANTED_LOOKS_PER_REQUEST)
 		return;
-	tell_wanted(device);
 	if (device->ops->request)
-		device->ops->request(device, before + looks / VFIO_WANTED_LOOKS_PER_REQUEST);
+		device->ops->request(device, looks / VFIO_WANTED_LOOKS_PER_REQUEST);
 	vfio_wanted_step(device, VFIO_REVOKE_ASKED);
 }
 
@@ -95,9 +96,8 @@ static void ask_meanwhile(struct work_struct *work)
 	/* One is the registration; others may be about to open it. */
 	if (refcount_read(&device->users) <= 1)
 		return;
-	/* The first time that the log has is that of their turn. */
 	if (READ_ONCE(device->open_count))
-		vfio_wanted_look(device, device->looks++, 1);
+		vfio_wanted_look(device);
 	schedule_delayed_work(&device->asking, VFIO_WANTED_LOOK);
 }
 

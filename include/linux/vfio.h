@@ -308,7 +308,7 @@ struct vfio_device_set {
  * @wanted: it will be unregistered, and its users know since @wanted_since; released when set
  * @wanted_since: jiffies
  * @asking: asks them while it is not the device's turn to be unregistered
- * @looks: how often @asking looked; its own, as a work never runs beside itself
+ * @looks: how often it was looked whether its users are to be asked; of whoever does, see wanted.c
  * @told: events say that it is wanted: it has, or had, users; of @asking and, while that does not
  *	run, of who wants it
  * @revoked: no fd can come to have the device any more; guarded by @files_lock

@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "../fault.h"
 #include "pci.h"
 #include "trace.h"
 
@@ -97,14 +98,6 @@ static int hardware_read(struct pci_dev *pdev, u16 pos, u32 bits, u32 *value)
 	return 0;
 }
 
-/* Does the function answer? Command and status, a VF's too, are never all ones. */
-static bool config_answers(struct pci_dev *pdev)
-{
-	u32 value;
-
-	return !pci_user_read_config_dword(pdev, PCI_COMMAND, &value) && value != ~0U;
-}
-
 static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_access *access)
 {
 	u32 bytes = whole_bytes(access->hardware);
@@ -119,7 +112,7 @@ static int hardware_write(struct pci_dev *pdev, const struct vfio_pci_config_acc
 	if (ret)
 		return ret;
 	/* What is to be kept of one that does not answer is not known; it does not hear either. */
-	if (kept && value == whole_bytes(kept) && !config_answers(pdev))
+	if (kept && value == whole_bytes(kept) && !vfio_pci_answers(pdev))
 		return 0;
 	value = (value & kept & ~access->clear) | (access->value & access->hardware);
 
@@ -428,7 +421,7 @@ static void adapt_command(struct vfio_pci_config *config, struct pci_dev *pdev)
 
 	if (pdev->no_command_memory || pdev->is_virtfn)
 		config->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
-	pci_user_read_config_word(pdev, PCI_COMMAND, &command);
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	command |= config->virt[PCI_COMMAND] & PCI_COMMAND_MEMORY;
 	config->shadow[PCI_COMMAND] = command & (PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 	config->shadow[PCI_COMMAND + 1] = 0;
@@ -486,9 +479,8 @@ static u32 device_dword(void *context, u16 pos)
 	struct config_reader *reader = context;
 	u32 value;
 
-	if (pci_user_read_config_dword(reader->pdev, pos, &value))
-		value = ~0U;
-	if (value == ~0U && !config_answers(reader->pdev))
+	pci_read_config_dword(reader->pdev, pos, &value);
+	if (PCI_POSSIBLE_ERROR(value) && !vfio_pci_answers(reader->pdev))
 		reader->lost = true;
 	return value;
 }
@@ -511,7 +503,7 @@ static void config_publish(struct vfio_pci_device *vpci, const struct vfio_pci_c
  * vfio_pci_config_open - find the device's capabilities and compile their rules
  * @vpci: the device, awake and enabled, with bus mastering off
  *
- * Context: process context, device opening; may sleep.
+ * Context: process context, device opening; may sleep; takes memory_lock.
  * Return: 0, -ENOMEM, or -ENODEV if the function does not answer: its rules would be none.
  */
 int vfio_pci_config_open(struct vfio_pci_device *vpci)
@@ -537,12 +529,15 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 	config.write = config.virt + config.size;
 	config.owner = config.write + config.size;
 
+	/* Resets by the host are waited for; nobody is who has the function's device_lock. */
+	down_read(&vpci->memory_lock);
 	vfio_pci_config_compile(&config, &source);
-	if (reader.lost) {
+	config_adapt(&config, vpci);
+	up_read(&vpci->memory_lock);
+	if (reader.lost || vfio_should_fail()) {
 		config_free(&config);
 		return -ENODEV;
 	}
-	config_adapt(&config, vpci);
 	config_publish(vpci, &config);
 	return 0;
 }
@@ -558,9 +553,9 @@ int vfio_pci_config_open(struct vfio_pci_device *vpci)
 u32 vfio_pci_config_own(struct vfio_pci_device *vpci, u16 pos)
 {
 	struct vfio_pci_config *config = &vpci->config;
-	struct config_reader reader = { .pdev = vpci->pdev };
-	u32 value = device_dword(&reader, pos);
+	u32 value;
 
+	pci_read_config_dword(vpci->pdev, pos, &value);
 	vfio_pci_put_le32(config->shadow + pos, value);
 	memset(config->write + pos, 0xff, sizeof(value));
 	memset(config->virt + pos, 0xff, sizeof(value));

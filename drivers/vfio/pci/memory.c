@@ -14,7 +14,7 @@
  *
  * A reset of a PF stops its VFs as well: for one of the PF alone, by its user, their windows are
  * open, too. No VF comes or goes meanwhile: sriov.vfs_lock is held. (A hot reset is refused while
- * there are VFs; the host's resets let VFs' users go on.)
+ * there are VFs, which are in no set with it; the host's resets let VFs' users go on.)
  *
  * The kernel itself sometimes needs the memory while the user has decoding off: the MSI-X table and
  * the ROM. vfio_pci_decode_begin() and vfio_pci_decode_end() switch it on for a moment.

@@ -189,7 +189,7 @@ struct vfio_pci_msi {
 /**
  * struct vfio_pci_sriov - sriov.c: what a function has to do with others by SR-IOV
  * @node: of a PF: in the list of PFs, pfs_lock; of a VF: in @vfs of its PF, whose @vfs_lock
- * @vfs_lock: of a PF: guards @vfs
+ * @vfs_lock: of a PF: guards @vfs; held over what must not meet a reset of it by its user
  * @vfs: of a PF: its VFs that are ours; @vfs_lock
  * @token: of a PF: whoever opens one of its VFs says it; of a VF: the last that let somebody in;
  *	pfs_lock
@@ -332,6 +332,15 @@ static inline bool vfio_pci_is_pulled(const struct vfio_pci_device *vpci)
 {
 	return pci_dev_is_disconnected(vpci->pdev) ||
 	       pci_dev_is_disconnected(pci_physfn(vpci->pdev));
+}
+
+/* Does the function answer? Command and status, a VF's too, are never all ones. */
+static inline bool vfio_pci_answers(struct pci_dev *pdev)
+{
+	u32 value;
+
+	pci_read_config_dword(pdev, PCI_COMMAND, &value);
+	return !PCI_POSSIBLE_ERROR(value);
 }
 
 static inline u64 vfio_pci_region_offset(u32 index)

@@ -26,6 +26,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
+#include "../fault.h"
 #include "pci.h"
 
 #define WAKE_PATIENCE_MS	1000
@@ -41,13 +42,24 @@ static bool is_deep(pci_power_t state)
  * @pdev: the function
  *
  * Context: process context, memory_lock held for writing: others keep their state in that place.
- * Return: false if it does not answer, so that what is saved is all ones.
+ * Return: false if it does not answer; then what was saved there before is there.
  */
 bool vfio_pci_save_state(struct pci_dev *pdev)
 {
+	struct pci_saved_state *former;
+
+	if (vfio_should_fail() || !pci_device_is_present(pdev) || !vfio_pci_answers(pdev))
+		return false;
+	former = pci_store_saved_state(pdev);
 	pci_save_state(pdev);
-	return !PCI_POSSIBLE_ERROR(pdev->saved_config_space[PCI_COMMAND / 4]) &&
-	       pci_device_is_present(pdev);
+	if (!PCI_POSSIBLE_ERROR(pdev->saved_config_space[PCI_COMMAND / 4]) &&
+	    vfio_pci_answers(pdev)) {
+		kfree(former);
+		return true;
+	}
+	/* All ones, which the PCI core would write to it one day. */
+	pci_load_and_free_saved_state(pdev, &former);
+	return false;
 }
 
 static int power_change(struct vfio_pci_device *vpci, pci_power_t state)

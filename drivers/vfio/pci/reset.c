@@ -196,7 +196,8 @@ static int hot_reset_probe(struct hot_reset *hot, struct pci_dev *pdev)
 /*
  * Is the function in the slot, or behind a bridge that is? The slot of a port is reset by the link,
  * with all that is on it; the PCI core knows there the functions of device 0 only, which is few of
- * many VFs.
+ * many VFs. Others it would not save, and they are in no set with those, so with them the reset is
+ * refused.
  */
 static bool below_slot(const struct pci_dev *pdev, const struct pci_slot *slot)
 {
@@ -529,7 +530,8 @@ static void hot_reset_put_groups(struct file **groups, u32 count)
  * Context: process context; takes the lock of the device's set and the memory_lock of all in it.
  * Return: 0; -ENODEV if neither slot nor bus can be reset; -EINVAL for more groups than functions,
  * for none, for a file that is no group, and if a function is reached that is in none of the
- * groups; -EBUSY while there are VFs; -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
+ * groups; -EBUSY if it has VFs on another bus;
+ * -EBADF; -EAGAIN if others would not let go of the devices; or why the reset failed.
  */
 long vfio_pci_hot_reset(void *owner, struct vfio_call *call)
 {
@@ -611,6 +613,7 @@ static void error_freeze(struct vfio_pci_device *vpci)
 {
 	bool already = READ_ONCE(vpci->frozen);
 	struct pci_dev *pdev = vpci->pdev;
+	bool saved;
 
 	/* Who comes from now on sees it and leaves the lock to us. */
 	if (!already)
@@ -627,11 +630,12 @@ static void error_freeze(struct vfio_pci_device *vpci)
 	}
 	WRITE_ONCE(vpci->frozen, true);
 	vfio_pci_intx_hold(vpci);
-	if (!(pci_device_is_present(pdev) && vfio_pci_save_state(pdev)) && vpci->saved_state)
-		pci_load_saved_state(pdev, vpci->saved_state);
+	saved = vfio_pci_save_state(pdev);
+	if (!saved && vpci->saved_state)
+		saved = !pci_load_saved_state(pdev, vpci->saved_state);
 	/* Resets by the host, who does not know of us, keep their state in the same place. */
 	kfree(vpci->error_state);
-	vpci->error_state = pci_store_saved_state(pdev);
+	vpci->error_state = saved ? pci_store_saved_state(pdev) : NULL;
 	vfio_pci_resume(vpci);
 }
 

@@ -88,7 +88,7 @@ FIXTURE_TEARDOWN(fault)
 	__u64 _iova = (iova), _size = (size);				\
 									\
 	SWEEP(dma_map_rw(self->fd, memory, _iova, _size),		\
-	      EXPECT_WORKS(),						\
+	      { ASSERT_EQ(0, locked_kib()); EXPECT_WORKS(); },		\
 	      ASSERT_EQ(_size, dma_unmap(self->fd, 0, _iova, _size)));	\
 	EXPECT_WORKS();							\
 } while (0)
