@@ -235,8 +235,8 @@ EXPORT_SYMBOL_NS_GPL(vfio_ioctl_dispatch, VFIO_NS);
  * @size: bytes that are wanted; at most the row's @tail
  *
  * Context: any.
- * Return: the kernel's copy, owned by @call; ERR_PTR: -EINVAL if argsz, or the row's @tail_told, does
- * not cover it, -EFAULT.
+ * Return: the kernel's copy, owned by @call; ERR_PTR: -EINVAL if argsz, or what the row tells in
+ * its place, does not cover it, -EFAULT.
  */
 void *vfio_call_tail(const struct vfio_call *call, size_t size)
 {

@@ -5,9 +5,9 @@
  * What is not said is read from hardware and takes no write. The id and the link of a capability
  * come from the shadow, always; the rows do not repeat it. An id without an entry is hidden: slot
  * numbering (04), CompactPCI (06, 0b), debug port (0a), hot-plug controller (0c), bridge subsystem
- * (0d), AGP 8x (0e) and secure device (0f) say nothing that a user of an endpoint needs, and most of
- * them would let him get at the bus. Enhanced allocation (14) is hidden and takes no write: it says
- * where the BARs are, on a PF those of its VFs too.
+ * (0d), AGP 8x (0e) and secure device (0f) say nothing that a user of an endpoint needs, and most
+ * of them would let him get at the bus. Enhanced allocation (14) is hidden and takes no write: it
+ * says where the BARs are, on a PF those of its VFs too.
  */
 #include <linux/kernel.h>
 #include <linux/pci_regs.h>

@@ -629,7 +629,7 @@ static void note_pin(struct type1_iommu *iommu, const struct pinner *pinner, int
 {
 	if (error == -EFAULT)
 		vfio_reason_note(iommu->reason, "no memory that can be pinned%s at vaddr %#lx",
-				 pinner->write ? " for writing (a shared file on a disk cannot)" : "",
+				 pinner->write ? " for writing (not a file on a disk)" : "",
 				 pinner->vaddr);
 	else if (error == -ENOMEM || error == -EBUSY || error == -EAGAIN)
 		vfio_reason_note(iommu->reason,
