@@ -69,15 +69,13 @@ static bool ask_users(struct vfio_device *device)
 {
 	unsigned long since = vfio_wanted_turn(device);
 	bool interrupted = false;
-	bool told = false;
 	char holders[128];
 
+	if (!is_free(device)) {
+		vfio_device_holders_print(device, holders, sizeof(holders), ", ");
+		dev_info(device->dev, "Device is wanted back from %s\n", holders);
+	}
 	while (!is_free(device)) {
-		if (!told) {
-			vfio_device_holders_print(device, holders, sizeof(holders), ", ");
-			dev_info(device->dev, "Device is wanted back from %s\n", holders);
-		}
-		told = true;
 		vfio_wanted_look(device);
 		if (!vfio_wanted_time_left(device, since))
 			return false;
