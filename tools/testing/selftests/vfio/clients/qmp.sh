@@ -6,7 +6,7 @@
 
 # patience: seconds that a machine gets for whatever it does
 patience=120
-qemu=''
+qemu='' reader=''
 
 # start OPTION...: one machine; the one before it ends
 start() {
@@ -15,6 +15,7 @@ start() {
 	: >"$work/qmp"
 	mkfifo "$work/qmp.in" "$work/qmp.out"
 	cat "$work/qmp.out" >>"$work/qmp" &
+	reader=$!
 	# Whoever tells a QEMU that has died something does not wait for a reader.
 	exec {orders}<>"$work/qmp.in"
 	qemu-system-x86_64 -M q35 -nodefaults -no-user-config -display none \
@@ -44,11 +45,13 @@ runs() {
 	[ -n "$qemu" ] && read -r _ _ state _ <"/proc/$qemu/stat" && [ "$state" != Z ]
 } 2>/dev/null
 
-# end: what a step that failed has left
+# end: what a step that failed has left, and who waits to read what a QEMU says that was killed before
 end() {
 	! runs || kill -KILL "$qemu"
 	[ -z "$qemu" ] || wait "$qemu"
-	qemu=''
+	[ -z "$reader" ] || kill "$reader"
+	[ -z "$reader" ] || wait "$reader"
+	qemu='' reader=''
 } 2>/dev/null
 
 # ended: by itself, soon; its status
