@@ -144,6 +144,13 @@ works_natively() {
 received() { cat "/sys/class/net/$1/statistics/rx_packets"; }
 has_received() { [ "$(received "$1")" -ge "$2" ]; }
 
+# lives PID: also false for a child that has ended and was not waited for
+lives() {
+	local state
+
+	read -r _ _ state _ <"/proc/$1/stat" && [ "$state" != Z ]
+} 2>/dev/null
+
 # wait_at_random MILLISECONDS: up to so long; how long it was is in $after
 wait_at_random() {
 	after=$(((RANDOM * 32768 + RANDOM) % ($1 * slow)))

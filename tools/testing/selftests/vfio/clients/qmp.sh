@@ -38,12 +38,7 @@ answers() {
 # has_said REGEX: or will not any more
 has_said() { grep -q "$1" "$work/qmp" || ! runs; }
 
-# runs: also false for one that has ended and was not waited for
-runs() {
-	local state
-
-	[ -n "$qemu" ] && read -r _ _ state _ <"/proc/$qemu/stat" && [ "$state" != Z ]
-} 2>/dev/null
+runs() { [ -n "$qemu" ] && lives "$qemu"; }
 
 # end: what a step that failed has left, and who waits to read what a QEMU says that was killed before
 end() {
